@@ -1,0 +1,98 @@
+"""The schema's migrations: `sql/migrations`, applied by yoyo and recorded in schema `etl`.
+
+A migration is never changed once it has landed, and never drops data.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from psycopg.rows import tuple_row
+
+from etl_assets.errors import EtlError, SchemaMissing
+from etl_assets.resources.warehouse import MIGRATION_LOCK, Connection, Warehouse, rows
+from etl_assets.statements import MIGRATIONS
+
+
+def migrate(warehouse: Warehouse) -> list[str]:
+    """Bring the warehouse's schema up to date and return the names of the migrations applied.
+
+    Safe to run twice, and by two processes at once: the second waits for the first.
+
+    Raises:
+        EtlError: the database has tables of our names that our migrations did not make.
+    """
+
+    def work(connection: Connection) -> list[str]:
+        # The lock is the session's, so it ends with it, however it ends.
+        connection.execute("SELECT pg_advisory_lock(%s, %s)", MIGRATION_LOCK)
+        before = _applied(connection)
+        if not before:
+            _refuse_foreign_tables(connection)
+        connection.execute("CREATE SCHEMA IF NOT EXISTS etl")
+        _apply(warehouse)
+        return sorted(set(_applied(connection)) - set(before))
+
+    return warehouse.run(work)
+
+
+def require_schema(warehouse: Warehouse) -> None:
+    """Check that no migration is missing.
+
+    Raises:
+        SchemaMissing: one is; `etl-assets migrate` applies it.
+    """
+    shipped = {file.stem for file in _files()}
+    missing = sorted(shipped - set(warehouse.run(_applied)))
+    if missing:
+        raise SchemaMissing(
+            f"The warehouse's schema lacks {', '.join(missing)}. Run: etl-assets migrate"
+        )
+
+
+def _files() -> list[Path]:
+    return sorted(MIGRATIONS.glob("*.sql"))
+
+
+def _applied(connection: Connection) -> list[str]:
+    (known,) = rows(connection, "etl/migration_table")
+    if known["name"] is None:
+        return []
+    return [row["migration_id"] for row in rows(connection, "etl/applied_migrations")]
+
+
+def _refuse_foreign_tables(connection: Connection) -> None:
+    foreign = [row["name"] for row in rows(connection, "etl/foreign_tables")]
+    if foreign:
+        raise EtlError(
+            f"The database already has {', '.join(foreign)}, not made by this project's "
+            "migrations, so it was left as it is. Give WAREHOUSE_URL another database, or rename "
+            "the schemas in this one"
+        )
+
+
+def _apply(warehouse: Warehouse) -> None:
+    # yoyo is a tenth of a second to import and only this needs it.
+    from yoyo import read_migrations  # noqa: PLC0415
+    from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend  # noqa: PLC0415
+    from yoyo.connections import parse_uri  # noqa: PLC0415
+
+    class Backend(PostgresqlPsycopgBackend):
+        """yoyo's PostgreSQL on our own connections, its tables in schema `etl`."""
+
+        schema = "etl"
+
+        def connect(self, dburi: object) -> object:  # noqa: ARG002
+            connection: Any = warehouse.open()
+            connection.row_factory = tuple_row
+            return connection
+
+    # It says every step at INFO.
+    logging.getLogger("yoyo.migrations").setLevel(logging.WARNING)
+    backend: Any = Backend(parse_uri("postgresql+psycopg://"), "_yoyo_migration")
+    with backend:
+        backend.init_database()
+        # yoyo's own lock is a committed row: after a kill it would block for ever. Nobody else can
+        # be migrating, so a row that is there is stale.
+        backend.break_lock()
+        backend.apply_migrations(backend.to_apply(read_migrations(str(MIGRATIONS))))

@@ -1,0 +1,187 @@
+"""The object store: finding an object, and reading it.
+
+An object is known by its address, `s3://bucket/key`, and its ETag. Addresses come from the report
+API as URLs; only their bucket and key count, the endpoint is the configured one, so that no answer
+of the API can make us call another host.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import dagster as dg
+
+from etl_assets.errors import EtlError, ObjectChanged, ObjectMissing
+from etl_assets.retries import RETRY_SECONDS, Transient, retried_for
+from etl_assets.settings import ObjectStoreSettings
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+T = TypeVar("T")
+
+CHUNK_BYTES = 1 << 20
+"""The size of the pieces that an object is read in."""
+
+_TRANSIENT_CODES = frozenset({"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable"})
+_SERVER_ERROR = 500
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One version of an object: its address, its ETag and its size in bytes."""
+
+    uri: str
+    etag: str
+    size: int
+
+
+def object_uri(url: str) -> str:
+    """Return the address of the object that a URL of the report API names.
+
+    >>> object_uri("https://host/s3-sprint3/cohort_23/me/project/TWpB%3D/user_order_log.csv")
+    's3://s3-sprint3/cohort_23/me/project/TWpB=/user_order_log.csv'
+
+    Raises:
+        EtlError: the URL has no bucket and key.
+    """
+    bucket, _, key = unquote(urlsplit(url).path).lstrip("/").partition("/")
+    if not bucket or not key or urlsplit(url).scheme not in {"http", "https"}:
+        raise EtlError(
+            f"The report API names the file {url[:200]!r}, which is no address of the form "
+            "https://host/bucket/key. Ask who runs the API"
+        )
+    return f"s3://{bucket}/{key}"
+
+
+def bucket_and_key(uri: str) -> tuple[str, str]:
+    """Return the bucket and the key of an address `s3://bucket/key`."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+class ObjectStore:
+    """The object store as its settings say it is reached, through one client for all objects.
+
+    Every call is tried again while the fault is transient, for `retry_seconds` in all, and raises
+    `Unavailable` after that.
+    """
+
+    def __init__(
+        self, settings: ObjectStoreSettings, *, retry_seconds: float = RETRY_SECONDS
+    ) -> None:
+        # boto3 takes a quarter of a second to import, which `--help` need not pay.
+        import boto3  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415
+
+        self._endpoint_url = settings.endpoint_url
+        self._retry_seconds = retry_seconds
+        self._client: Any = boto3.client(  # pyright: ignore[reportUnknownMemberType]
+            "s3",
+            endpoint_url=settings.endpoint_url,
+            region_name=settings.region,
+            aws_access_key_id=settings.access_key_id,
+            aws_secret_access_key=settings.secret_access_key.get_secret_value(),
+            config=Config(
+                connect_timeout=5,
+                read_timeout=30,
+                retries={"total_max_attempts": 1},
+                s3={"addressing_style": "path"},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    def find(self, uri: str) -> StoredObject:
+        """Return the version of an object that is there now.
+
+        Raises:
+            ObjectMissing: there is none.
+        """
+        return retried_for(self._retry_seconds, self._find_once, uri)
+
+    def read(self, found: StoredObject, consume: Callable[[Iterator[bytes]], T]) -> T:
+        """Return what `consume` makes of an object's bytes, given to it in chunks.
+
+        A fault in the middle starts it over. The version that was found is read, or none.
+
+        Raises:
+            ObjectChanged: the object is another version by now, or not as long as it says.
+            ObjectMissing: the object is gone.
+        """
+        return retried_for(self._retry_seconds, self._read_once, found, consume)
+
+    def check_access(self) -> None:
+        """Make one authorized call, which succeeds whatever the store holds."""
+        with self._errors("the buckets"):
+            self._client.list_buckets()
+
+    def _find_once(self, uri: str) -> StoredObject:
+        bucket, key = bucket_and_key(uri)
+        with self._errors(uri):
+            head = self._client.head_object(Bucket=bucket, Key=key)
+        return StoredObject(uri, head["ETag"], head["ContentLength"])
+
+    def _read_once(self, found: StoredObject, consume: Callable[[Iterator[bytes]], T]) -> T:
+        bucket, key = bucket_and_key(found.uri)
+        with self._errors(found.uri):
+            answer = self._client.get_object(Bucket=bucket, Key=key, IfMatch=found.etag)
+            if answer["ContentLength"] != found.size:
+                raise ObjectChanged(
+                    f"{found.uri} is {answer['ContentLength']} bytes long and was {found.size} "
+                    "when it was found. Run the day again"
+                )
+            with closing(answer["Body"]) as body:
+                return consume(body.iter_chunks(CHUNK_BYTES))
+
+    @contextmanager
+    def _errors(self, uri: str) -> Generator[None]:
+        """Tell transient faults from permanent ones, and say what to do about those."""
+        from botocore import exceptions  # noqa: PLC0415
+        from urllib3.exceptions import ProtocolError  # noqa: PLC0415
+
+        where = f"{uri} at {self._endpoint_url}"
+        try:
+            yield
+        except exceptions.SSLError as error:
+            raise EtlError(
+                f"{where}: the server's certificate was not accepted. Check AWS_ENDPOINT_URL_S3, "
+                "and AWS_CA_BUNDLE for an authority of your own"
+            ) from error
+        except exceptions.ClientError as error:
+            raise _client_error(where, error) from error
+        except (exceptions.HTTPClientError, exceptions.IncompleteReadError, ProtocolError) as error:
+            raise Transient(
+                f"{where}: the object store could not be reached or broke off "
+                f"({type(error).__name__}). Check AWS_ENDPOINT_URL_S3 and the network"
+            ) from error
+
+
+def _client_error(where: str, error: "ClientError") -> EtlError | Transient:
+    code = error.response.get("Error", {}).get("Code", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    answered = f"{where}: the object store answered {status} {code}"
+    if status >= _SERVER_ERROR or status in {408, 429} or code in _TRANSIENT_CODES:
+        return Transient(answered)
+    match status:
+        case 404:
+            return ObjectMissing(f"{where}: there is no such object")
+        case 412:
+            return ObjectChanged(f"{where}: the object was replaced meanwhile. Run the day again")
+        case 401 | 403:
+            return EtlError(
+                f"{answered}: access refused. Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                "and that the key may read the bucket"
+            )
+        case _:
+            return EtlError(f"{answered}, which trying again won't change")
+
+
+class ObjectStoreResource(dg.ConfigurableResource[ObjectStore]):
+    """The object store of `AWS_ENDPOINT_URL_S3`."""
+
+    def connect(self) -> ObjectStore:
+        """Return the client, configured from the environment."""
+        return ObjectStore(ObjectStoreSettings.read())

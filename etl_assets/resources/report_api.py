@@ -1,0 +1,264 @@
+"""The report API: asking for a report, and for a day's increment.
+
+What the API answers is checked here and handed on as plain values. Its ids are opaque; the
+addresses in its answers are handed on as they are (`object_store.object_uri` takes bucket and key
+from them, never the host).
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Literal, TypeVar
+
+import dagster as dg
+import requests
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+
+from etl_assets.errors import EtlError
+from etl_assets.retries import RETRY_SECONDS, Transient, retried_for
+from etl_assets.settings import ReportApiSettings
+
+M = TypeVar("M", bound=BaseModel)
+
+_TRANSIENT_STATUSES = frozenset({408, 429})
+_SERVER_ERROR = 500
+_CONNECT_AND_READ_SECONDS = (5, 20)
+_ANSWER_SECONDS = 30.0
+"""How long one answer may take in all: a read time-out alone never ends a slow drip."""
+_ANSWER_BYTES = 1 << 20
+
+
+def _day(text: object) -> object:
+    """The API says days as `2024-02-02 00:00:00`."""
+    return datetime.fromisoformat(text).date() if isinstance(text, str) else text
+
+
+_Day = Annotated[date, BeforeValidator(_day)]
+
+
+class _ReportData(BaseModel):
+    report_id: str | None = None
+    start_day: _Day | None = None
+    end_day: _Day | None = Field(default=None, alias="end_date")
+    s3_path: dict[str, str] | None = None
+
+
+class _ReportAnswer(BaseModel):
+    status: str
+    data: _ReportData
+
+
+class _IncrementData(BaseModel):
+    increment_id: str | None = None
+    s3_path: dict[str, str] | None = None
+
+
+class _IncrementAnswer(BaseModel):
+    status: str
+    data: _IncrementData
+    debug_info: str | None = None
+
+
+class _TaskAnswer(BaseModel):
+    task_id: str = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that is ready: its id, the days that it covers (both included) and its files."""
+
+    report_id: str
+    start_day: date
+    end_day: date
+    paths: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Increment:
+    """A day's increment: its id and its files."""
+
+    increment_id: str
+    paths: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class NotFound:
+    """The API has no increment of a day; with `why` it never will, without it is not there yet."""
+
+    why: str | None
+
+
+class ReportApi:
+    """The report API as its settings say it is reached.
+
+    Every call is tried again while the fault is transient, for `retry_seconds` in all, and raises
+    `Unavailable` after that; an answer that can't be right raises `EtlError` at once.
+    """
+
+    def __init__(
+        self, settings: ReportApiSettings, *, retry_seconds: float = RETRY_SECONDS
+    ) -> None:
+        self._settings = settings
+        self._retry_seconds = retry_seconds
+        self._session = requests.Session()
+        self._session.headers.update(
+            {
+                "X-Nickname": settings.nickname,
+                "X-Cohort": settings.cohort,
+                "X-API-KEY": settings.key.get_secret_value(),
+                "X-Project": "True",
+            }
+        )
+
+    @property
+    def nickname(self) -> str:
+        """Who asks: a part of the addresses of the files."""
+        return self._settings.nickname
+
+    @property
+    def cohort(self) -> str:
+        """The cohort of who asks: a part of the addresses of the files."""
+        return self._settings.cohort
+
+    @property
+    def poll_seconds(self) -> float:
+        """The pause between two looks at a report that is not ready."""
+        return self._settings.poll_seconds
+
+    @property
+    def poll_timeout_seconds(self) -> float:
+        """How long to wait for a report in all."""
+        return self._settings.poll_timeout_seconds
+
+    def generate_report(self) -> str:
+        """Ask for a report and return the task to poll."""
+        answer = self._call("POST", "generate_report", {})
+        return self._understand(_TaskAnswer, answer, "generate_report").task_id
+
+    def get_report(self, task_id: str) -> Report | None:
+        """Return the report of a task, or None while it is not ready."""
+        what = "get_report"
+        answer = self._understand(
+            _ReportAnswer, self._call("GET", what, {"task_id": task_id}), what
+        )
+        if answer.status == "RUNNING":
+            return None
+        if answer.status != "SUCCESS":
+            raise EtlError(
+                f"The report API says {answer.status[:80]!r} of task {task_id}, which is neither "
+                "RUNNING nor SUCCESS. Ask for a new report: etl-assets backfill --new-report"
+            )
+        data = answer.data
+        if data.report_id and data.start_day and data.end_day and data.start_day <= data.end_day:
+            return Report(data.report_id, data.start_day, data.end_day, data.s3_path or {})
+        raise EtlError(
+            f"The report API says SUCCESS of task {task_id} without a report_id, start_day and "
+            "end_date that make sense. Ask for a new report: etl-assets backfill --new-report"
+        )
+
+    def get_increment(self, report_id: str, day: date) -> Increment | NotFound:
+        """Return a day's increment as asked with a report."""
+        what = "get_increment"
+        query = {"report_id": report_id, "date": f"{day}T00:00:00"}
+        answer = self._understand(_IncrementAnswer, self._call("GET", what, query), what)
+        if answer.status == "NOT FOUND":
+            return NotFound(answer.debug_info)
+        if answer.status == "SUCCESS" and answer.data.increment_id:
+            return Increment(answer.data.increment_id, answer.data.s3_path or {})
+        raise EtlError(
+            f"The report API says {answer.status[:80]!r} of the increment of {day}, and no "
+            "increment_id with it: expected SUCCESS or NOT FOUND. Ask who runs the API"
+        )
+
+    def _call(self, method: Literal["GET", "POST"], path: str, query: Mapping[str, str]) -> bytes:
+        return retried_for(self._retry_seconds, self._call_once, method, path, query)
+
+    def _call_once(
+        self, method: Literal["GET", "POST"], path: str, query: Mapping[str, str]
+    ) -> bytes:
+        url = f"{self._settings.url}/{path}"
+        called = f"{method} {url}"
+        try:
+            # A redirect would carry the key to wherever it points.
+            with self._session.request(
+                method,
+                url,
+                params=query,
+                timeout=_CONNECT_AND_READ_SECONDS,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                self._check_status(called, response)
+                return _body(called, response)
+        except (
+            requests.ConnectionError,
+            requests.Timeout,
+            requests.exceptions.ChunkedEncodingError,
+            requests.exceptions.ContentDecodingError,
+        ) as error:
+            if isinstance(error, requests.exceptions.SSLError):
+                raise EtlError(
+                    f"{called}: the server's certificate was not accepted. Check REPORT_API_URL, "
+                    "and REQUESTS_CA_BUNDLE for an authority of your own"
+                ) from error
+            raise Transient(
+                f"{called}: the report API could not be reached ({type(error).__name__}). Check "
+                "REPORT_API_URL and the network"
+            ) from error
+
+    @staticmethod
+    def _check_status(called: str, response: requests.Response) -> None:
+        status = response.status_code
+        if status == requests.codes.ok:
+            return
+        if status in _TRANSIENT_STATUSES or status >= _SERVER_ERROR:
+            wait = response.headers.get("Retry-After", "")
+            raise Transient(
+                f"{called}: the report API answered {status}",
+                retry_after=float(wait) if wait.isdecimal() else None,
+            )
+        if status in {requests.codes.unauthorized, requests.codes.forbidden}:
+            raise EtlError(
+                f"{called}: the report API refused access ({status}). Check REPORT_API_KEY, "
+                "REPORT_API_NICKNAME and REPORT_API_COHORT"
+            )
+        raise EtlError(
+            f"{called}: the report API answered {status}, which trying again won't change. Check "
+            "REPORT_API_URL, or ask who runs the API"
+        )
+
+    @staticmethod
+    def _understand(model: type[M], body: bytes, path: str) -> M:
+        try:
+            return model.model_validate_json(body)
+        except ValidationError as error:
+            fields = ", ".join(
+                ".".join(map(str, problem["loc"])) or problem["type"]
+                for problem in error.errors(include_url=False, include_input=False)
+            )
+            raise EtlError(
+                f"The report API's answer to {path} is not what it should be ({fields}). Ask who "
+                "runs the API"
+            ) from None
+
+
+def _body(called: str, response: requests.Response) -> bytes:
+    """Read the answer, within bounds of time and size."""
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    body = bytearray()
+    for chunk in response.iter_content(chunk_size=16 << 10):
+        body += chunk
+        if len(body) > _ANSWER_BYTES:
+            raise EtlError(f"{called}: the report API's answer is over {_ANSWER_BYTES} bytes")
+        if time.monotonic() > deadline:
+            raise Transient(f"{called}: the answer took over {_ANSWER_SECONDS:.0f} s")
+    return bytes(body)
+
+
+class ReportApiResource(dg.ConfigurableResource[ReportApi]):
+    """The report API of `REPORT_API_URL`."""
+
+    def connect(self) -> ReportApi:
+        """Return the client, configured from the environment."""
+        return ReportApi(ReportApiSettings.read())

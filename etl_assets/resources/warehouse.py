@@ -1,0 +1,187 @@
+"""The warehouse: connections, transactions and locks of PostgreSQL.
+
+What is asked of the tables stands in `sql/` and with the code that asks; here is only how to ask.
+"""
+
+import re
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Any, TypeVar
+
+import dagster as dg
+import psycopg
+from psycopg.rows import dict_row
+from pydantic import SecretStr
+
+from etl_assets.errors import EtlError, SchemaMissing
+from etl_assets.retries import RETRY_SECONDS, Transient, retried_for
+from etl_assets.settings import WarehouseSettings
+from etl_assets.statements import statement, statements
+
+T = TypeVar("T")
+
+Connection = psycopg.Connection[dict[str, Any]]
+
+_WRITER_LOCK = (0x65746C, 0)
+"""Held by the one transaction that changes staging or the mart ("etl" in ASCII)."""
+
+MIGRATION_LOCK = (0x65746C, 1)
+"""Held by the one session that migrates."""
+
+DAY_LOCK = 0x65746D
+"""The class of the locks that show a day as being loaded; the other number is `day_number`."""
+
+_REFUSED_LOGIN = re.compile(
+    r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry"
+    r"|not permitted to log in|permission denied|certificate|SSL|root\.crt|invalid (URI|connection)"
+)
+_TRANSIENT_STATES = ("08", "40001", "40P01", "53300", "57P01", "57P02", "57P03")
+
+
+def day_number(day: date) -> int:
+    """Return the number of a day in `DAY_LOCK`: days since the year 1, as in `date.toordinal`."""
+    return day.toordinal()
+
+
+class Warehouse:
+    """A PostgreSQL database with the schemas `etl`, `staging` and `mart`.
+
+    Faults that pass (a restart, a lost connection, a serialization failure) are tried again for
+    `retry_seconds` in all and raise `Unavailable` after that; all others raise `EtlError` with the
+    server's message, but never its details, which can quote rows.
+    """
+
+    def __init__(self, url: SecretStr, *, retry_seconds: float = RETRY_SECONDS) -> None:
+        self._url = url
+        self._retry_seconds = retry_seconds
+
+    def open(self) -> Connection:
+        """Open a plain connection in autocommit mode; the driver's errors come as they are."""
+        connection = Connection.connect(
+            self._url.get_secret_value(),
+            autocommit=True,
+            row_factory=dict_row,
+            connect_timeout=10,
+            fallback_application_name="etl_assets",
+        )
+        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+        return connection
+
+    @contextmanager
+    def session(self) -> Generator[Connection]:
+        """Open a connection in autocommit mode, for statements outside a transaction."""
+        with _errors(), self.open() as connection:
+            yield connection
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` returns in a session of its own, tried again while faults pass."""
+
+        def attempt() -> T:
+            with self.session() as connection:
+                return work(connection)
+
+        return retried_for(self._retry_seconds, attempt)
+
+    def rows(
+        self, name: str, parameters: Mapping[str, object] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the rows of the query `sql/{name}.sql`."""
+        return self.run(lambda connection: rows(connection, name, parameters))
+
+    def execute(self, name: str, parameters: Mapping[str, object] | None = None) -> None:
+        """Execute the statements of `sql/{name}.sql` in one transaction."""
+
+        def work(connection: Connection) -> None:
+            with connection.transaction():
+                execute(connection, name, parameters)
+
+        self.run(work)
+
+
+@contextmanager
+def writing(connection: Connection) -> Generator[None]:
+    """Open the transaction of the one writer: what stands in it becomes visible at once, or never.
+
+    The lock is the transaction's own first statement: in READ COMMITTED the statements after it see
+    all that the writer before has done.
+    """
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _WRITER_LOCK)
+        yield
+
+
+@contextmanager
+def loading(warehouse: Warehouse, days: Sequence[date]) -> Generator[None]:
+    """Show the days as being loaded, to whoever plans what to load next.
+
+    The locks are shared, so they hold nobody up, and die with the process.
+    """
+    with warehouse.session() as connection:
+        connection.execute(
+            "SELECT pg_advisory_lock_shared(%s, number) FROM unnest(%s::integer[]) AS number",
+            (DAY_LOCK, [day_number(day) for day in days]),
+        )
+        yield
+
+
+def rows(
+    connection: Connection, name: str, parameters: Mapping[str, object] | None = None
+) -> list[dict[str, Any]]:
+    """Return the rows of the query `sql/{name}.sql`."""
+    return connection.execute(statement(name), parameters).fetchall()
+
+
+def execute(
+    connection: Connection, name: str, parameters: Mapping[str, object] | None = None
+) -> None:
+    """Execute the statements of `sql/{name}.sql`, one after the other."""
+    for text in statements(name):
+        connection.execute(text, parameters)
+
+
+@contextmanager
+def _errors() -> Generator[None]:
+    """Tell transient faults from permanent ones, and say what to do about those.
+
+    The driver's own error is not chained: a traceback would show its details, which quote rows.
+    """
+    try:
+        yield
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+        raise SchemaMissing(
+            f"The warehouse lacks the schema ({_message(error)}). Run: etl-assets migrate"
+        ) from None
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise EtlError(
+            f"The warehouse refuses it to this user: {_message(error)}. Use a user that may, or "
+            "have the right granted"
+        ) from None
+    except psycopg.Error as error:
+        raise _error(error) from None
+
+
+def _error(error: psycopg.Error) -> EtlError | Transient:
+    message = _message(error)
+    if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
+        if _REFUSED_LOGIN.search(message):
+            return EtlError(f"The warehouse can't be opened: {message}. Check WAREHOUSE_URL")
+        return Transient(
+            f"The warehouse could not be reached: {message}. Check that it runs, and WAREHOUSE_URL"
+        )
+    if (error.sqlstate or "").startswith(_TRANSIENT_STATES):
+        return Transient(f"The warehouse broke off: {message}")
+    return EtlError(f"The warehouse says: {message} (SQLSTATE {error.sqlstate})")
+
+
+def _message(error: psycopg.Error) -> str:
+    """Return the server's primary message, or the client library's own in one line."""
+    return error.diag.message_primary or " ".join(str(error).split())
+
+
+class WarehouseResource(dg.ConfigurableResource[Warehouse]):
+    """The warehouse of `WAREHOUSE_URL`."""
+
+    def connect(self) -> Warehouse:
+        """Return the warehouse, configured from the environment; nothing is opened yet."""
+        return Warehouse(WarehouseSettings.read().url)

@@ -1,0 +1,66 @@
+"""The one retry layer: what is transient, and for how long it is tried again.
+
+Transient faults (timeouts, resets, 408, 429, 5xx, a database that restarts) are raised as
+`Transient` by the code that meets them and tried again here, with exponential back-off and jitter,
+for a minute in all. Everything else is permanent and goes up at once. The clients' own retries are
+switched off: two layers would multiply.
+"""
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_before_delay,
+    wait_random_exponential,
+)
+
+from etl_assets.errors import Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RETRY_SECONDS = 60.0
+"""How long a call is tried again, in all: longer than any restart or blip that was seen."""
+
+_back_off = wait_random_exponential(multiplier=0.5, max=15)
+
+
+class Transient(Exception):
+    """A fault that is expected to pass; `retry_after` is the wait the server asked for, in s."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked_for = error.retry_after if isinstance(error, Transient) else None
+    return max(asked_for or 0.0, _back_off(state))
+
+
+def retried(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call the function until it returns, for as long as it raises `Transient`.
+
+    Raises:
+        Unavailable: it still raised `Transient` when the time was up.
+    """
+    return retried_for(RETRY_SECONDS, function, *args, **kwargs)
+
+
+def retried_for(seconds: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do what `retried` does for that many seconds; with 0 the function is called once."""
+    retrying = Retrying(
+        retry=retry_if_exception_type(Transient),
+        stop=stop_before_delay(seconds),
+        wait=_wait,
+        reraise=True,
+    )
+    try:
+        return retrying(function, *args, **kwargs)
+    except Transient as error:
+        tries = retrying.statistics.get("attempt_number", 1)
+        raise Unavailable(f"{error} ({tries} tries)") from error

@@ -1,0 +1,11 @@
+-- Relations in the schemas that the migrations are about to fill: in a database that was never
+-- migrated they are somebody else's.
+--
+-- Rows: name (text): schema.relation.
+SELECT relation.oid::regclass::text AS name
+FROM pg_class AS relation
+INNER JOIN pg_namespace AS namespace ON relation.relnamespace = namespace.oid
+WHERE
+    namespace.nspname IN ('etl', 'staging', 'mart')
+    AND relation.relkind IN ('r', 'p', 'v', 'm', 'f')
+ORDER BY name

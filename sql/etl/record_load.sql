@@ -1,0 +1,50 @@
+-- Records the load of days into the mart, in the mart's own transaction: which object the rows
+-- came from, as staging knows it, and what came of them; and marks the staged days as loaded.
+--
+-- Parameters: days (date[]), run_id (text), seconds (jsonb: by phase, of the mart).
+-- Safe to run twice: a run's load of a day is one row.
+WITH
+recorded AS (
+    INSERT INTO etl.load (
+        partition_day, run_id, uri, etag, sha256, report_id, increment_id,
+        rows_read, copies, rejected, kept, revenue, seconds
+    )
+    SELECT
+        staged_day.partition_day,
+        %(run_id)s AS run_id,
+        staged_day.uri,
+        staged_day.etag,
+        staged_day.sha256,
+        staged_day.report_id,
+        staged_day.increment_id,
+        staged_day.rows_read,
+        staged_day.copies,
+        staged_day.rejected,
+        staged_day.kept,
+        coalesce(sum(f_sales.payment_amount), 0) AS revenue,
+        staged_day.seconds || %(seconds)s AS seconds
+    FROM etl.staged_day
+    LEFT JOIN mart.f_sales ON f_sales.date_id = etl.date_id(staged_day.partition_day)
+    WHERE staged_day.partition_day = any(%(days)s)
+    GROUP BY staged_day.partition_day
+    ORDER BY staged_day.partition_day
+    ON CONFLICT (partition_day, run_id) DO UPDATE SET
+        uri = excluded.uri,
+        etag = excluded.etag,
+        sha256 = excluded.sha256,
+        report_id = excluded.report_id,
+        increment_id = excluded.increment_id,
+        rows_read = excluded.rows_read,
+        copies = excluded.copies,
+        rejected = excluded.rejected,
+        kept = excluded.kept,
+        revenue = excluded.revenue,
+        seconds = excluded.seconds,
+        loaded_at = now()
+    RETURNING partition_day, load_id
+)
+
+UPDATE etl.staged_day
+SET load_id = recorded.load_id
+FROM recorded
+WHERE staged_day.partition_day = recorded.partition_day

@@ -1,0 +1,42 @@
+-- Weeks touched by a load whose kept figures differ from the facts in revenue, customers or refunds.
+--
+-- Counted another way than the figures are made: over the facts, not over customers.
+-- Parameters: days (date[]).
+-- Rows: partition_day (the Monday), found (revenue less the facts'); none when all is well.
+WITH
+touched_week AS (
+    SELECT DISTINCT etl.monday(day) AS period_id
+    FROM unnest(%(days)s::date[]) AS loading (day)
+),
+
+fact AS (
+    SELECT
+        touched_week.period_id,
+        count(DISTINCT f_sales.customer_id) AS customers,
+        coalesce(sum(f_sales.payment_amount), 0) AS revenue,
+        count(*) FILTER (WHERE f_sales.status = 'refunded') AS refunds
+    FROM touched_week
+    LEFT JOIN mart.f_sales
+        ON
+            f_sales.date_id >= etl.date_id(touched_week.period_id)
+            AND f_sales.date_id < etl.date_id(touched_week.period_id + 7)
+    GROUP BY touched_week.period_id
+),
+
+kept AS (
+    SELECT
+        touched_week.period_id,
+        coalesce(weekly.new_customers_count + weekly.returning_customers_count, 0) AS customers,
+        coalesce(weekly.new_customers_revenue + weekly.returning_customers_revenue, 0) AS revenue,
+        coalesce(weekly.customers_refunded, 0) AS refunds
+    FROM touched_week
+    LEFT JOIN mart.f_customer_retention_weekly AS weekly USING (period_id)
+)
+
+SELECT
+    fact.period_id AS partition_day,
+    kept.revenue - fact.revenue AS found
+FROM fact
+INNER JOIN kept USING (period_id)
+WHERE (kept.customers, kept.revenue, kept.refunds) != (fact.customers, fact.revenue, fact.refunds)
+ORDER BY fact.period_id

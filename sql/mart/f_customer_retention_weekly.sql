@@ -1,0 +1,50 @@
+-- Computes the retention of the weeks that the days of a load touch, anew from the facts.
+--
+-- New is a customer with exactly one order row in the week, returning one with more, whatever the
+-- status; revenue is net. A week without facts has no row.
+--
+-- Parameters: days (date[]), whose facts have changed.
+-- Safe to run twice: the outcome depends on the facts alone.
+DELETE FROM mart.f_customer_retention_weekly
+WHERE period_id IN (SELECT etl.monday(day) FROM unnest(%(days)s::date[]) AS loading (day));
+
+WITH
+touched_week AS (
+    SELECT DISTINCT etl.monday(day) AS period_id
+    FROM unnest(%(days)s::date[]) AS loading (day)
+),
+
+customer_week AS (
+    SELECT
+        touched_week.period_id,
+        f_sales.customer_id,
+        count(*) AS order_rows,
+        sum(f_sales.payment_amount) AS revenue,
+        count(*) FILTER (WHERE f_sales.status = 'refunded') AS refunds
+    FROM touched_week
+    INNER JOIN mart.f_sales
+        ON
+            f_sales.date_id >= etl.date_id(touched_week.period_id)
+            AND f_sales.date_id < etl.date_id(touched_week.period_id + 7)
+    GROUP BY touched_week.period_id, f_sales.customer_id
+)
+
+INSERT INTO mart.f_customer_retention_weekly (
+    period_id,
+    new_customers_count,
+    new_customers_revenue,
+    returning_customers_count,
+    returning_customers_revenue,
+    refunded_customer_count,
+    customers_refunded
+)
+SELECT
+    period_id,
+    count(*) FILTER (WHERE order_rows = 1) AS new_customers_count,
+    coalesce(sum(revenue) FILTER (WHERE order_rows = 1), 0) AS new_customers_revenue,
+    count(*) FILTER (WHERE order_rows > 1) AS returning_customers_count,
+    coalesce(sum(revenue) FILTER (WHERE order_rows > 1), 0) AS returning_customers_revenue,
+    count(*) FILTER (WHERE refunds > 0) AS refunded_customer_count,
+    sum(refunds) AS customers_refunded
+FROM customer_week
+GROUP BY period_id

@@ -1,0 +1,151 @@
+-- The pipeline's own record: the reports asked for, the object that holds each day,
+-- what staging holds of each day, and every load of a day into the mart.
+-- It is the only state there is; everything in mart follows from it and the objects' bytes.
+
+CREATE SCHEMA IF NOT EXISTS etl;
+
+CREATE FUNCTION etl.date_id(day date) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (day - date '1970-01-01') * 86400::bigint;
+
+COMMENT ON FUNCTION etl.date_id(date) IS
+'The key of a day in mart.d_calendar: the epoch second of its midnight UTC.';
+
+CREATE FUNCTION etl.monday(day date) RETURNS date
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN day - (extract(isodow FROM day)::integer - 1);
+
+COMMENT ON FUNCTION etl.monday(date) IS
+'The Monday of a day''s week: the period_id of the retention tables.';
+
+CREATE TABLE etl.report (
+    task_id text PRIMARY KEY,
+    report_id text UNIQUE,
+    requested_at timestamptz NOT NULL DEFAULT now(),
+    ready_at timestamptz,
+    start_day date,
+    end_day date,
+    paths jsonb,
+    CHECK (
+        (ready_at IS NULL)
+        OR (report_id IS NOT NULL AND start_day <= end_day AND paths IS NOT NULL)
+    )
+);
+
+COMMENT ON TABLE etl.report IS
+'One row a report asked of the API. The task is stored before it is polled, so that a restart '
+'goes on polling it.';
+COMMENT ON COLUMN etl.report.task_id IS 'The API''s name for the request.';
+COMMENT ON COLUMN etl.report.report_id IS 'The API''s name for the report; null until it is ready.';
+COMMENT ON COLUMN etl.report.requested_at IS 'When the report was asked for.';
+COMMENT ON COLUMN etl.report.ready_at IS 'When the API was seen to have it ready.';
+COMMENT ON COLUMN etl.report.start_day IS 'The first day that the report covers.';
+COMMENT ON COLUMN etl.report.end_day IS 'The last day that the report covers.';
+COMMENT ON COLUMN etl.report.paths IS 'The addresses of the report''s files, by their name.';
+
+CREATE TABLE etl.raw_file (
+    partition_day date PRIMARY KEY,
+    uri text NOT NULL,
+    etag text NOT NULL,
+    size bigint NOT NULL,
+    report_id text NOT NULL,
+    increment_id text,
+    found_at timestamptz NOT NULL DEFAULT now()
+);
+
+COMMENT ON TABLE etl.raw_file IS
+'The S3 object that holds a day''s orders, as it was when last looked for.';
+COMMENT ON COLUMN etl.raw_file.partition_day IS 'The day.';
+COMMENT ON COLUMN etl.raw_file.uri IS 'The object''s address, s3://bucket/key.';
+COMMENT ON COLUMN etl.raw_file.etag IS 'The object''s ETag: its version at this address.';
+COMMENT ON COLUMN etl.raw_file.size IS 'The object''s size in bytes.';
+COMMENT ON COLUMN etl.raw_file.report_id IS 'The report that it belongs to.';
+COMMENT ON COLUMN etl.raw_file.increment_id IS 'The increment that it is; null for a report.';
+COMMENT ON COLUMN etl.raw_file.found_at IS 'When it was looked for.';
+
+CREATE TABLE etl.staged_day (
+    partition_day date PRIMARY KEY,
+    run_id text NOT NULL,
+    uri text NOT NULL,
+    etag text NOT NULL,
+    sha256 text NOT NULL,
+    report_id text NOT NULL,
+    increment_id text,
+    rows_read bigint NOT NULL,
+    copies bigint NOT NULL,
+    rejected bigint NOT NULL,
+    kept bigint NOT NULL,
+    seconds jsonb NOT NULL,
+    staged_at timestamptz NOT NULL DEFAULT now(),
+    load_id bigint,
+    CHECK (rows_read = copies + rejected + kept)
+);
+
+COMMENT ON TABLE etl.staged_day IS
+'What staging.user_order_log holds of each day, written in the transaction that swaps the day in. '
+'The mart''s load record is made from it, so that it always names the object whose rows the mart '
+'was really made of, whatever else was looked for in between.';
+COMMENT ON COLUMN etl.staged_day.partition_day IS 'The day.';
+COMMENT ON COLUMN etl.staged_day.run_id IS 'The Dagster run that staged it.';
+COMMENT ON COLUMN etl.staged_day.uri IS 'The object''s address, s3://bucket/key.';
+COMMENT ON COLUMN etl.staged_day.etag IS 'The ETag of the bytes that were read.';
+COMMENT ON COLUMN etl.staged_day.sha256 IS 'The SHA-256 of the bytes that were read, in hex.';
+COMMENT ON COLUMN etl.staged_day.report_id IS 'The report that the object belongs to.';
+COMMENT ON COLUMN etl.staged_day.increment_id IS 'The increment that it is; null for a report.';
+COMMENT ON COLUMN etl.staged_day.rows_read IS 'The day''s rows in the object.';
+COMMENT ON COLUMN etl.staged_day.copies IS 'Rows equal to an earlier one in all but id: dropped.';
+COMMENT ON COLUMN etl.staged_day.rejected IS 'Rows in staging.rejected_row.';
+COMMENT ON COLUMN etl.staged_day.kept IS 'Rows in staging.user_order_log: orders.';
+COMMENT ON COLUMN etl.staged_day.seconds IS 'Seconds spent by phase: read, parse, copy.';
+COMMENT ON COLUMN etl.staged_day.staged_at IS 'When it was staged.';
+COMMENT ON COLUMN etl.staged_day.load_id IS
+'The etl.load that brought it into the mart; null until then.';
+
+CREATE TABLE etl.load (
+    load_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    partition_day date NOT NULL,
+    run_id text NOT NULL,
+    uri text NOT NULL,
+    etag text NOT NULL,
+    sha256 text NOT NULL,
+    report_id text NOT NULL,
+    increment_id text,
+    rows_read bigint NOT NULL,
+    copies bigint NOT NULL,
+    rejected bigint NOT NULL,
+    kept bigint NOT NULL,
+    revenue numeric NOT NULL,
+    seconds jsonb NOT NULL,
+    loaded_at timestamptz NOT NULL DEFAULT now(),
+    -- A transaction repeated because its COMMIT's answer got lost writes the same row again.
+    UNIQUE (partition_day, run_id)
+);
+
+CREATE INDEX load_partition_day_load_id ON etl.load (partition_day, load_id DESC);
+
+COMMENT ON TABLE etl.load IS
+'One row a load of a day into the mart, history kept; written in the mart''s own transaction, so '
+'the newest row of a day is what the mart holds.';
+COMMENT ON COLUMN etl.load.load_id IS 'The order of the loads.';
+COMMENT ON COLUMN etl.load.partition_day IS 'The day.';
+COMMENT ON COLUMN etl.load.run_id IS 'The Dagster run that loaded it.';
+COMMENT ON COLUMN etl.load.uri IS 'The object that the day was loaded from, s3://bucket/key.';
+COMMENT ON COLUMN etl.load.etag IS 'The object''s ETag.';
+COMMENT ON COLUMN etl.load.sha256 IS 'The SHA-256 of the object''s bytes, in hex.';
+COMMENT ON COLUMN etl.load.report_id IS 'The report that the object belongs to.';
+COMMENT ON COLUMN etl.load.increment_id IS 'The increment that it is; null for a report.';
+COMMENT ON COLUMN etl.load.rows_read IS 'The day''s rows in the object.';
+COMMENT ON COLUMN etl.load.copies IS 'Rows equal to an earlier one in all but id: dropped.';
+COMMENT ON COLUMN etl.load.rejected IS 'Rows in staging.rejected_row.';
+COMMENT ON COLUMN etl.load.kept IS 'Orders in the mart.';
+COMMENT ON COLUMN etl.load.revenue IS 'The sum of the day''s payment_amount, refunds negative.';
+COMMENT ON COLUMN etl.load.seconds IS 'Seconds spent by phase: read, parse, copy, mart.';
+COMMENT ON COLUMN etl.load.loaded_at IS 'When it was loaded.';
+
+CREATE VIEW etl.latest_load AS
+SELECT DISTINCT ON (load.partition_day) load.*
+FROM etl.load AS load
+ORDER BY load.partition_day, load.load_id DESC;
+
+COMMENT ON VIEW etl.latest_load IS
+'The newest load of each day: what the mart holds.';

@@ -1,0 +1,213 @@
+-- mart: the star schema and the weekly retention that BI reads.
+-- depends: 0002_staging
+
+CREATE SCHEMA IF NOT EXISTS mart;
+
+CREATE TABLE mart.d_item (
+    item_id bigint PRIMARY KEY,
+    item_name text NOT NULL,
+    latest_day date NOT NULL,
+    latest_line bigint NOT NULL
+);
+
+COMMENT ON TABLE mart.d_item IS 'Items, as their latest order names them.';
+COMMENT ON COLUMN mart.d_item.item_id IS 'The item.';
+COMMENT ON COLUMN mart.d_item.item_name IS 'Its name in its latest order.';
+COMMENT ON COLUMN mart.d_item.latest_day IS 'The day of its latest order.';
+COMMENT ON COLUMN mart.d_item.latest_line IS 'The line of its latest order in that day''s object.';
+
+CREATE TABLE mart.d_city (
+    city_id bigint PRIMARY KEY,
+    city_name text NOT NULL,
+    latest_day date NOT NULL,
+    latest_line bigint NOT NULL
+);
+
+COMMENT ON TABLE mart.d_city IS 'Cities, as their latest order names them.';
+COMMENT ON COLUMN mart.d_city.city_id IS 'The city.';
+COMMENT ON COLUMN mart.d_city.city_name IS 'Its name in its latest order.';
+COMMENT ON COLUMN mart.d_city.latest_day IS 'The day of its latest order.';
+COMMENT ON COLUMN mart.d_city.latest_line IS 'The line of its latest order in that day''s object.';
+
+CREATE TABLE mart.d_customer (
+    customer_id bigint PRIMARY KEY,
+    first_name text NOT NULL,
+    last_name text NOT NULL,
+    city_id bigint NOT NULL,
+    latest_day date NOT NULL,
+    latest_line bigint NOT NULL
+);
+
+COMMENT ON TABLE mart.d_customer IS 'Customers, as their latest order describes them.';
+COMMENT ON COLUMN mart.d_customer.customer_id IS 'The customer.';
+COMMENT ON COLUMN mart.d_customer.first_name IS 'The first name in the latest order.';
+COMMENT ON COLUMN mart.d_customer.last_name IS 'The last name in the latest order.';
+COMMENT ON COLUMN mart.d_customer.city_id IS
+'The city of the latest order; a customer orders from several, see f_sales.city_id.';
+COMMENT ON COLUMN mart.d_customer.latest_day IS 'The day of the latest order.';
+COMMENT ON COLUMN mart.d_customer.latest_line IS
+'The line of the latest order in that day''s object.';
+
+CREATE TABLE mart.d_calendar (
+    date_id bigint PRIMARY KEY,
+    date_actual date NOT NULL UNIQUE,
+    epoch bigint NOT NULL,
+    day_suffix text NOT NULL,
+    day_name text NOT NULL,
+    day_of_week integer NOT NULL,
+    day_of_month integer NOT NULL,
+    day_of_quarter integer NOT NULL,
+    day_of_year integer NOT NULL,
+    week_of_month integer NOT NULL,
+    week_of_year integer NOT NULL,
+    week_of_year_iso text NOT NULL,
+    month_actual integer NOT NULL,
+    month_name text NOT NULL,
+    month_name_abbreviated text NOT NULL,
+    quarter_actual integer NOT NULL,
+    quarter_name text NOT NULL,
+    year_actual integer NOT NULL,
+    first_day_of_week date NOT NULL,
+    last_day_of_week date NOT NULL,
+    first_day_of_month date NOT NULL,
+    last_day_of_month date NOT NULL,
+    first_day_of_quarter date NOT NULL,
+    last_day_of_quarter date NOT NULL,
+    first_day_of_year date NOT NULL,
+    last_day_of_year date NOT NULL,
+    mmyyyy text NOT NULL,
+    mmddyyyy text NOT NULL,
+    weekend_indr boolean NOT NULL
+);
+
+COMMENT ON TABLE mart.d_calendar IS
+'Every day from the first to the last loaded, gaps included.';
+COMMENT ON COLUMN mart.d_calendar.date_id IS
+'The day''s key: the epoch second of its midnight UTC. Read dates through date_actual.';
+COMMENT ON COLUMN mart.d_calendar.date_actual IS 'The day.';
+COMMENT ON COLUMN mart.d_calendar.epoch IS 'The epoch second of the day''s midnight UTC.';
+COMMENT ON COLUMN mart.d_calendar.day_suffix IS 'The day of the month in words'' short form: 1st.';
+COMMENT ON COLUMN mart.d_calendar.day_name IS 'Monday to Sunday.';
+COMMENT ON COLUMN mart.d_calendar.day_of_week IS '1 is Monday (ISO).';
+COMMENT ON COLUMN mart.d_calendar.day_of_month IS '1 to 31.';
+COMMENT ON COLUMN mart.d_calendar.day_of_quarter IS '1 to 92.';
+COMMENT ON COLUMN mart.d_calendar.day_of_year IS '1 to 366.';
+COMMENT ON COLUMN mart.d_calendar.week_of_month IS
+'1 is the week, Monday to Sunday, that holds the 1st.';
+COMMENT ON COLUMN mart.d_calendar.week_of_year IS 'The ISO week.';
+COMMENT ON COLUMN mart.d_calendar.week_of_year_iso IS 'The ISO week date: 2024-W09-7.';
+COMMENT ON COLUMN mart.d_calendar.month_actual IS '1 to 12.';
+COMMENT ON COLUMN mart.d_calendar.month_name IS 'January to December.';
+COMMENT ON COLUMN mart.d_calendar.month_name_abbreviated IS 'Jan to Dec.';
+COMMENT ON COLUMN mart.d_calendar.quarter_actual IS '1 to 4.';
+COMMENT ON COLUMN mart.d_calendar.quarter_name IS 'First to Fourth.';
+COMMENT ON COLUMN mart.d_calendar.year_actual IS 'The year.';
+COMMENT ON COLUMN mart.d_calendar.first_day_of_week IS 'The Monday of the week.';
+COMMENT ON COLUMN mart.d_calendar.last_day_of_week IS 'The Sunday of the week.';
+COMMENT ON COLUMN mart.d_calendar.first_day_of_month IS 'The first day of the month.';
+COMMENT ON COLUMN mart.d_calendar.last_day_of_month IS 'The last day of the month.';
+COMMENT ON COLUMN mart.d_calendar.first_day_of_quarter IS 'The first day of the quarter.';
+COMMENT ON COLUMN mart.d_calendar.last_day_of_quarter IS 'The last day of the quarter.';
+COMMENT ON COLUMN mart.d_calendar.first_day_of_year IS '1 January.';
+COMMENT ON COLUMN mart.d_calendar.last_day_of_year IS '31 December.';
+COMMENT ON COLUMN mart.d_calendar.mmyyyy IS 'Month and year: 022024.';
+COMMENT ON COLUMN mart.d_calendar.mmddyyyy IS 'Month, day and year: 02252024.';
+COMMENT ON COLUMN mart.d_calendar.weekend_indr IS 'Saturday or Sunday.';
+
+-- No foreign keys: they make the load of 30,000 rows ten times slower (56 to 572 ms). One
+-- anti-join before COMMIT proves that every fact finds its four dimensions.
+CREATE TABLE mart.f_sales (
+    date_id bigint NOT NULL,
+    item_id bigint NOT NULL,
+    customer_id bigint NOT NULL,
+    city_id bigint NOT NULL,
+    quantity bigint NOT NULL,
+    payment_amount numeric(14, 2) NOT NULL,
+    uniq_id text NOT NULL,
+    status text NOT NULL,
+    UNIQUE (date_id, uniq_id, status)
+);
+
+COMMENT ON TABLE mart.f_sales IS
+'One row an order and status. Refunds are rows of their own and negative, so sums are net.';
+COMMENT ON COLUMN mart.f_sales.date_id IS 'The day: d_calendar.date_id.';
+COMMENT ON COLUMN mart.f_sales.item_id IS 'What was ordered: d_item.item_id.';
+COMMENT ON COLUMN mart.f_sales.customer_id IS 'Who ordered: d_customer.customer_id.';
+COMMENT ON COLUMN mart.f_sales.city_id IS 'The order''s city: d_city.city_id.';
+COMMENT ON COLUMN mart.f_sales.quantity IS 'Pieces, negative when refunded.';
+COMMENT ON COLUMN mart.f_sales.payment_amount IS 'The line''s total, negative when refunded.';
+COMMENT ON COLUMN mart.f_sales.uniq_id IS 'The source''s name for the order.';
+COMMENT ON COLUMN mart.f_sales.status IS 'shipped or refunded.';
+
+-- The retention of a week is kept, not computed by the view: a pass over 10 million facts takes
+-- 12 s, a touched week 0.16 s at any size.
+CREATE TABLE mart.f_customer_retention_weekly (
+    period_id date PRIMARY KEY,
+    new_customers_count bigint NOT NULL,
+    new_customers_revenue numeric NOT NULL,
+    returning_customers_count bigint NOT NULL,
+    returning_customers_revenue numeric NOT NULL,
+    refunded_customer_count bigint NOT NULL,
+    customers_refunded bigint NOT NULL
+);
+
+COMMENT ON TABLE mart.f_customer_retention_weekly IS
+'Retention by week, computed anew from f_sales for each week that a load touches. A week without '
+'facts has no row.';
+
+CREATE VIEW mart.f_customer_retention AS
+SELECT
+    'weekly'::text AS period_name,
+    weekly.period_id,
+    weekly.new_customers_count,
+    weekly.new_customers_revenue,
+    weekly.returning_customers_count,
+    weekly.returning_customers_revenue,
+    weekly.refunded_customer_count,
+    weekly.customers_refunded
+FROM mart.f_customer_retention_weekly AS weekly;
+
+COMMENT ON VIEW mart.f_customer_retention IS
+'Customer retention by week: what BI draws from. Zero where there is none, never null. '
+'mart.loaded_day tells whether all days of a week are loaded.';
+COMMENT ON COLUMN mart.f_customer_retention.period_name IS 'Always weekly.';
+
+DO $$
+DECLARE
+    relation text;
+BEGIN
+    FOREACH relation IN ARRAY array['f_customer_retention_weekly', 'f_customer_retention'] LOOP
+        EXECUTE format('COMMENT ON COLUMN mart.%I.period_id IS %L', relation,
+            'The Monday of the week.');
+        EXECUTE format('COMMENT ON COLUMN mart.%I.new_customers_count IS %L', relation,
+            'Customers with exactly one order row in the week, whatever its status.');
+        EXECUTE format('COMMENT ON COLUMN mart.%I.new_customers_revenue IS %L', relation,
+            'The net revenue of those customers in the week.');
+        EXECUTE format('COMMENT ON COLUMN mart.%I.returning_customers_count IS %L', relation,
+            'Customers with more than one order row in the week, whatever their status.');
+        EXECUTE format('COMMENT ON COLUMN mart.%I.returning_customers_revenue IS %L', relation,
+            'The net revenue of those customers in the week.');
+        EXECUTE format('COMMENT ON COLUMN mart.%I.refunded_customer_count IS %L', relation,
+            'Customers with a refund in the week.');
+        EXECUTE format('COMMENT ON COLUMN mart.%I.customers_refunded IS %L', relation,
+            'Refunds in the week.');
+    END LOOP;
+END
+$$;
+
+CREATE VIEW mart.loaded_day AS
+SELECT
+    latest_load.partition_day,
+    latest_load.rows_read AS rows,
+    latest_load.kept AS orders,
+    latest_load.loaded_at,
+    latest_load.rejected
+FROM etl.latest_load AS latest_load;
+
+COMMENT ON VIEW mart.loaded_day IS
+'The days that the mart holds: a week is complete when all seven are here.';
+COMMENT ON COLUMN mart.loaded_day.partition_day IS 'The day.';
+COMMENT ON COLUMN mart.loaded_day.rows IS 'The day''s rows in the source, copies included.';
+COMMENT ON COLUMN mart.loaded_day.orders IS 'The day''s rows in f_sales.';
+COMMENT ON COLUMN mart.loaded_day.loaded_at IS 'When it was last loaded.';
+COMMENT ON COLUMN mart.loaded_day.rejected IS 'The day''s rows in quarantine.';
