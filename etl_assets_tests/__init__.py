@@ -1,0 +1,1 @@
+"""Tests of the pipeline, and the models that they compare it with."""
