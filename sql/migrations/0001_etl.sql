@@ -20,7 +20,7 @@ COMMENT ON FUNCTION etl.monday(date) IS
 
 CREATE TABLE etl.report (
     task_id text PRIMARY KEY,
-    report_id text UNIQUE,
+    report_id text,
     requested_at timestamptz NOT NULL DEFAULT now(),
     ready_at timestamptz,
     start_day date,

@@ -1,0 +1,78 @@
+"""What all assets share: their keys, how they fail, and what they say of their tables."""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from etl_assets.errors import EtlError, Unavailable
+from etl_assets.resources.warehouse import Connection, rows
+
+ORDER_REPORT = dg.AssetKey("order_report")
+RAW = dg.AssetKey(["raw", "user_order_log"])
+STAGING = dg.AssetKey(["staging", "user_order_log"])
+
+OWNERS = ["team:data"]
+
+PLANNED_TAG = "etl_assets/planned"
+"""On a run that the planner launched: days that are loaded already from the same object are left
+alone. Any other run loads its days again."""
+
+SINGLE_RUN = dg.BackfillPolicy.single_run()
+"""On every asset: then a range is one run, from the UI's job page too."""
+
+
+def mart_key(table: str) -> dg.AssetKey:
+    """Return the key of a table or view of the mart."""
+    return dg.AssetKey(["mart", table])
+
+
+def is_planned(context: dg.AssetExecutionContext) -> bool:
+    """Return whether the planner launched the run."""
+    return PLANNED_TAG in context.run.tags
+
+
+@contextmanager
+def plain_failure() -> Generator[None]:
+    """Fail the run with an error's own words, which say what to do."""
+    try:
+        yield
+    except EtlError as error:
+        raise dg.Failure(str(error), allow_retries=isinstance(error, Unavailable)) from error
+
+
+def table_schema(connection: Connection, relation: str) -> dg.TableSchema:
+    """Return the columns of `schema.relation` with the database's own comments."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=row["name"],
+                type=row["type"],
+                description=row["description"],
+                constraints=dg.TableColumnConstraints(nullable=row["nullable"]),
+            )
+            for row in rows(connection, "etl/table_columns", {"relation": relation})
+        ]
+    )
+
+
+def add_day_metadata(
+    context: dg.AssetExecutionContext,
+    key: dg.AssetKey,
+    day: date,
+    metadata: dict[str, Any],
+) -> None:
+    """Say something of one day's materialization."""
+    context.add_asset_metadata(metadata, asset_key=key, partition_key=day.isoformat())
+
+
+def column_lineage(**columns: Sequence[tuple[dg.AssetKey, str]]) -> dg.TableColumnLineage:
+    """Return which columns each column is made of: `column=[(asset, its column), …]`."""
+    return dg.TableColumnLineage(
+        {
+            column: [dg.TableColumnDep(asset_key=key, column_name=name) for key, name in sources]
+            for column, sources in columns.items()
+        }
+    )

@@ -1,0 +1,300 @@
+"""The mart: dimensions, calendar, facts, weekly figures and the record of the load.
+
+They are one multi-asset because they are one transaction: no reader ever sees them disagree. The
+statements are `sql/mart/`; what each column is made of stands in `LINEAGE`.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import dagster as dg
+from psycopg.types.json import Jsonb
+
+from etl_assets.assets.common import (
+    OWNERS,
+    SINGLE_RUN,
+    STAGING,
+    add_day_metadata,
+    column_lineage,
+    is_planned,
+    mart_key,
+    plain_failure,
+    table_schema,
+)
+from etl_assets.partitions import in_words, run_days
+from etl_assets.resources import Warehouse, WarehouseResource
+from etl_assets.resources.warehouse import Connection, execute, loading, rows, writing
+
+DIMENSIONS = ("d_item", "d_city", "d_customer", "d_calendar")
+TABLES = (*DIMENSIONS, "f_sales", "f_customer_retention_weekly")
+"""The tables that a load changes, in the order of their statements."""
+
+_SALES = mart_key("f_sales")
+
+_DESCRIPTIONS = {
+    "d_item": "Items, as their latest order names them.",
+    "d_city": "Cities, as their latest order names them.",
+    "d_customer": "Customers, as their latest order describes them.",
+    "d_calendar": "Every day from the first to the last loaded, gaps included.",
+    "f_sales": "One row an order and status. Refunds are rows of their own and negative, so sums "
+    "are net.",
+    "f_customer_retention_weekly": "Retention by week: new customers have exactly one order row in "
+    "the week, returning ones more, whatever the status; revenue is net.",
+}
+
+_DEPENDENCIES = {
+    **{table: [STAGING] for table in DIMENSIONS},
+    "f_sales": [STAGING, *(mart_key(table) for table in DIMENSIONS)],
+    "f_customer_retention_weekly": [_SALES],
+}
+
+_LATEST = {
+    "latest_day": [(STAGING, "partition_day")],
+    "latest_line": [(STAGING, "line")],
+}
+
+LINEAGE = {
+    "d_item": column_lineage(
+        item_id=[(STAGING, "item_id")], item_name=[(STAGING, "item_name")], **_LATEST
+    ),
+    "d_city": column_lineage(
+        city_id=[(STAGING, "city_id")], city_name=[(STAGING, "city_name")], **_LATEST
+    ),
+    "d_customer": column_lineage(
+        customer_id=[(STAGING, "customer_id")],
+        first_name=[(STAGING, "first_name")],
+        last_name=[(STAGING, "last_name")],
+        city_id=[(STAGING, "city_id")],
+        **_LATEST,
+    ),
+    "d_calendar": column_lineage(
+        date_id=[(STAGING, "partition_day")], date_actual=[(STAGING, "partition_day")]
+    ),
+    "f_sales": column_lineage(
+        date_id=[(STAGING, "partition_day"), (mart_key("d_calendar"), "date_id")],
+        item_id=[(STAGING, "item_id"), (mart_key("d_item"), "item_id")],
+        customer_id=[(STAGING, "customer_id"), (mart_key("d_customer"), "customer_id")],
+        city_id=[(STAGING, "city_id"), (mart_key("d_city"), "city_id")],
+        quantity=[(STAGING, "quantity_signed")],
+        payment_amount=[(STAGING, "payment_amount_signed")],
+        uniq_id=[(STAGING, "uniq_id")],
+        status=[(STAGING, "status")],
+    ),
+    "f_customer_retention_weekly": column_lineage(
+        period_id=[(_SALES, "date_id")],
+        new_customers_count=[(_SALES, "customer_id")],
+        new_customers_revenue=[(_SALES, "customer_id"), (_SALES, "payment_amount")],
+        returning_customers_count=[(_SALES, "customer_id")],
+        returning_customers_revenue=[(_SALES, "customer_id"), (_SALES, "payment_amount")],
+        refunded_customer_count=[(_SALES, "customer_id"), (_SALES, "status")],
+        customers_refunded=[(_SALES, "status")],
+    ),
+}
+
+CHECKS = {
+    "every_fact_has_its_dimensions": ("f_sales", "Every fact finds its day, item, customer, city."),
+    "facts_equal_staging": ("f_sales", "Rows, quantity and revenue are those of staging."),
+    "weekly_equals_facts": (
+        "f_customer_retention_weekly",
+        "Customers, revenue and refunds are those of the week's facts.",
+    ),
+}
+"""The checks that run before COMMIT (`sql/mart/check/`): their table, and what they compare."""
+
+
+@dataclass(frozen=True)
+class Offences(Exception):
+    """What the checks found, by check: rows of partition_day and found. Nothing was changed."""
+
+    by_check: Mapping[str, list[dict[str, Any]]]
+
+    def __str__(self) -> str:
+        return "; ".join(
+            f"{check}: {', '.join(str(row['partition_day']) for row in offending)}"
+            for check, offending in self.by_check.items()
+            if offending
+        )
+
+
+@dataclass(frozen=True)
+class MartLoad:
+    """What a load of the mart has done.
+
+    Attributes:
+        days: the days loaded: those asked for, and those left staged by a run that was killed.
+        counts: what they brought, by day: the columns of `sql/mart/counts_by_day.sql`.
+        sizes: how many rows each table holds now.
+        seconds: how long the transaction took, without waiting for its turn.
+    """
+
+    days: list[date]
+    counts: dict[date, dict[str, Any]]
+    sizes: dict[str, int]
+    seconds: float
+
+
+def load_mart(
+    warehouse: Warehouse, days: Sequence[date], *, run_id: str, only_unloaded: bool
+) -> MartLoad:
+    """Bring the mart up to date with staging, in one transaction.
+
+    With `only_unloaded`, days that the mart holds already as they are staged are left alone.
+
+    Raises:
+        Offences: a check failed; the mart is as it was before.
+    """
+
+    def work(connection: Connection) -> MartLoad:
+        with writing(connection):
+            began = time.monotonic()
+            asked = {"days": list(days), "only_unloaded": only_unloaded}
+            staged = rows(connection, "etl/days_to_load", asked)
+            if staged and staged[0]["is_every_staged_day"]:
+                execute(connection, "mart/start_over")
+            of_days = {"days": sorted(row["partition_day"] for row in staged)}
+            for table in TABLES:
+                execute(connection, f"mart/{table}", of_days)
+            _check(connection, of_days)
+            seconds = time.monotonic() - began
+            execute(
+                connection,
+                "etl/record_load",
+                of_days | {"run_id": run_id, "seconds": Jsonb({"mart": seconds})},
+            )
+            counts = rows(connection, "mart/counts_by_day", of_days)
+            (sizes,) = rows(connection, "mart/table_sizes")
+        by_day = {row["partition_day"]: row for row in counts}
+        return MartLoad(of_days["days"], by_day, sizes, seconds)
+
+    return warehouse.run(work)
+
+
+def _check(connection: Connection, of_days: Mapping[str, object]) -> None:
+    found = {check: rows(connection, f"mart/check/{check}", of_days) for check in CHECKS}
+    if any(found.values()):
+        raise Offences(found)
+
+
+def mart_assets(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """Return the multi-asset of the daily tables of the mart."""
+
+    @dg.multi_asset(
+        name="mart",
+        specs=[
+            dg.AssetSpec(
+                mart_key(table),
+                deps=_DEPENDENCIES[table],
+                description=_DESCRIPTIONS[table],
+                group_name="mart",
+                kinds={"postgres", "table"},
+                owners=OWNERS,
+                metadata={"dagster/table_name": f"mart.{table}"},
+            )
+            for table in TABLES
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(check, asset=mart_key(table), description=text, blocking=True)
+            for check, (table, text) in CHECKS.items()
+        ],
+        partitions_def=partitions,
+        backfill_policy=SINGLE_RUN,
+    )
+    def mart(
+        context: dg.AssetExecutionContext, warehouse: WarehouseResource
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        days = run_days(context)
+        try:
+            with plain_failure():
+                house = warehouse.connect()
+                with loading(house, days):
+                    load = load_mart(
+                        house,
+                        days,
+                        run_id=context.run.run_id,
+                        only_unloaded=is_planned(context),
+                    )
+                schemas = house.run(
+                    lambda connection: {
+                        table: table_schema(connection, f"mart.{table}") for table in TABLES
+                    }
+                )
+        except Offences as offences:
+            yield from _check_results(offences.by_check)
+            raise dg.Failure(
+                f"The mart was left as it was: {offences}. The checks' metadata has the figures",
+                allow_retries=False,
+            ) from None
+        _add_metadata(context, days, load, schemas)
+        for table in TABLES:
+            yield dg.MaterializeResult(asset_key=mart_key(table))
+        yield from _check_results({check: [] for check in CHECKS}, in_words(load.days or days))
+
+    return mart
+
+
+def _check_results(
+    by_check: Mapping[str, list[dict[str, Any]]], days: str = ""
+) -> Iterator[dg.AssetCheckResult]:
+    for check, (table, _) in CHECKS.items():
+        offending = by_check[check]
+        yield dg.AssetCheckResult(
+            asset_key=mart_key(table),
+            check_name=check,
+            passed=not offending,
+            metadata={"days": days}
+            if not offending
+            else {
+                "offending_days": ", ".join(str(row["partition_day"]) for row in offending),
+                **{str(row["partition_day"]): float(row["found"]) for row in offending[:100]},
+            },
+        )
+
+
+def _add_metadata(
+    context: dg.AssetExecutionContext,
+    days: Sequence[date],
+    load: MartLoad,
+    schemas: Mapping[str, dg.TableSchema],
+) -> None:
+    for day in days:
+        count = load.counts.get(day)
+        for table in TABLES:
+            metadata = {"already_loaded": True} if count is None else _day_metadata(table, count)
+            add_day_metadata(context, mart_key(table), day, metadata)
+    for table in TABLES:
+        add_day_metadata(
+            context,
+            mart_key(table),
+            days[-1],
+            {
+                "dagster/row_count": load.sizes[table],
+                "dagster/column_schema": schemas[table],
+                "dagster/column_lineage": LINEAGE[table],
+            },
+        )
+    others = sorted(set(load.days) - set(days))
+    if others:
+        context.log.info(f"Loaded too, left staged by a run that ended early: {in_words(others)}")
+
+
+def _day_metadata(table: str, count: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what a day brought to a table: its rows, or the members that its orders name."""
+    row_count = "dagster/partition_row_count"
+    match table:
+        case "d_item":
+            return {row_count: count["items"]}
+        case "d_city":
+            return {row_count: count["cities"]}
+        case "d_customer":
+            return {row_count: count["customers"]}
+        case "f_sales":
+            return {
+                row_count: count["orders"],
+                "refunds": count["refunds"],
+                "revenue": float(count["revenue"]),
+            }
+        case _:
+            return {row_count: 1}

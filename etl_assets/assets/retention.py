@@ -1,0 +1,59 @@
+"""The view that BI draws from."""
+
+from typing import Any
+
+import dagster as dg
+
+from etl_assets.assets.common import (
+    OWNERS,
+    SINGLE_RUN,
+    column_lineage,
+    mart_key,
+    plain_failure,
+    table_schema,
+)
+from etl_assets.resources import WarehouseResource
+from etl_assets.resources.warehouse import Connection, rows
+
+_KEY = mart_key("f_customer_retention")
+_WEEKLY = mart_key("f_customer_retention_weekly")
+_TABLE = "mart.f_customer_retention"
+
+
+@dg.asset(
+    key=_KEY,
+    deps=[_WEEKLY],
+    group_name="mart",
+    kinds={"postgres", "view"},
+    owners=OWNERS,
+    backfill_policy=SINGLE_RUN,
+    metadata={"dagster/table_name": _TABLE},
+)
+def f_customer_retention(warehouse: WarehouseResource) -> dg.MaterializeResult[Any]:
+    """Customer retention by week: new, returning and refunding customers and their net revenue.
+
+    The view shows the weekly rows as they are, so there is nothing to compute here: the run reads
+    it as BI would.
+    """
+
+    def read(connection: Connection) -> tuple[list[dict[str, object]], dg.TableSchema]:
+        return rows(connection, "mart/retention"), table_schema(connection, _TABLE)
+
+    with plain_failure():
+        weeks, schema = warehouse.connect().run(read)
+    columns = [column.name for column in schema.columns]
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(weeks),
+            "dagster/column_schema": schema,
+            "dagster/column_lineage": column_lineage(
+                **{name: [(_WEEKLY, name)] for name in columns if name != "period_name"}
+            ),
+            "retention": dg.MetadataValue.md(_markdown(columns, weeks)),
+        }
+    )
+
+
+def _markdown(columns: list[str], weeks: list[dict[str, object]]) -> str:
+    lines = [columns, ["---"] * len(columns), *([week[name] for name in columns] for week in weeks)]
+    return "\n".join(f"| {' | '.join(str(value) for value in line)} |" for line in lines)

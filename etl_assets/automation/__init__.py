@@ -1,0 +1,1 @@
+"""What runs when: the jobs, and the planner that decides which day is next."""

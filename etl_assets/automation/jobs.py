@@ -1,0 +1,30 @@
+"""The jobs: the graph, or the part of it, that is run at once."""
+
+import dagster as dg
+
+from etl_assets.assets.common import ORDER_REPORT
+
+ORDER_BACKFILL = "order_backfill"
+ORDER_INCREMENT = "order_increment"
+ORDER_REPORT_JOB = "order_report_job"
+
+_ALL = dg.AssetSelection.all()
+_REPORT = dg.AssetSelection.assets(ORDER_REPORT)
+
+order_backfill = dg.define_asset_job(
+    ORDER_BACKFILL,
+    selection=_ALL,
+    description="Loads a range of days in one run, after asking for the report if there is none.",
+)
+order_increment = dg.define_asset_job(
+    ORDER_INCREMENT,
+    selection=_ALL - _REPORT,
+    description="Loads a day.",
+)
+order_report_job = dg.define_asset_job(
+    ORDER_REPORT_JOB,
+    selection=_REPORT,
+    description="Asks for the report and waits for it.",
+)
+
+JOBS = (order_backfill, order_increment, order_report_job)

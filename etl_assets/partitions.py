@@ -1,0 +1,42 @@
+"""The partitions: one a day, from `ETL_START_DATE` on.
+
+The name of a day in every table is `partition_day`.
+"""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import dagster as dg
+
+from etl_assets.settings import PartitionSettings
+
+
+def daily_partitions(settings: PartitionSettings) -> dg.DailyPartitionsDefinition:
+    """Return the days from the first to yesterday, or to `ETL_END_DATE`, both included.
+
+    Not dynamic partitions: those have no date range dialog in the UI.
+    """
+    return dg.DailyPartitionsDefinition(
+        start_date=settings.start_day.isoformat(),
+        # Dagster's end is the first day that is not a partition.
+        end_date=(settings.end_day + timedelta(days=1)).isoformat() if settings.end_day else None,
+        timezone=settings.timezone,
+        end_offset=0,
+    )
+
+
+def run_days(context: dg.AssetExecutionContext) -> list[date]:
+    """Return the days that the run was launched for, one or a range."""
+    return [date.fromisoformat(key) for key in context.partition_keys]
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Return the days from the first to the last, both included."""
+    return [first + timedelta(days=count) for count in range((last - first).days + 1)]
+
+
+def in_words(days: Sequence[date]) -> str:
+    """Say which days: `2024-02-02`, or `2024-02-02 to 2024-02-24 (23 days)`."""
+    if len(days) == 1:
+        return str(days[0])
+    return f"{min(days)} to {max(days)} ({len(days)} days)"

@@ -1,0 +1,219 @@
+"""The source: which report there is, and which object of it holds a day.
+
+The rules, the first that applies:
+
+1. A day that was loaded before is held by the object that it was loaded from. Ids are no change and
+   a newer report rewrites nothing: asked through another report, the same day can hold other rows,
+   without status, and its refunds would vanish. Only `Choice.LATEST` passes this rule over.
+2. Any other day is held by the newest report that covers it, else by the increment that the API
+   gives when asked with the newest report.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from psycopg.types.json import Jsonb
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from etl_assets.errors import DayNotInSource, ObjectMissing, Unavailable
+from etl_assets.resources.object_store import ObjectStore, StoredObject, object_uri
+from etl_assets.resources.report_api import NotFound, Report, ReportApi
+from etl_assets.resources.warehouse import Warehouse
+
+_ORDER_LOGS = ("user_order_log", "user_orders_log")
+"""What the order log is called; the second is the name of 2022."""
+
+_INCREMENT_SUFFIX = "_inc"
+_DEFAULT_BUCKET = "s3-sprint3"
+
+
+class Choice(StrEnum):
+    """Which report a day that was loaded before is looked for in."""
+
+    KEPT = "kept"
+    """The one that it was loaded from."""
+    LATEST = "latest"
+    """The newest, as if it had never been loaded."""
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """The version of an object that holds a day; `increment_id` is None for a report."""
+
+    partition_day: date
+    stored: StoredObject
+    report_id: str
+    increment_id: str | None
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "RawFile":
+        """Make one of a row of etl.raw_file."""
+        stored = StoredObject(row["uri"], row["etag"], row["size"])
+        return cls(row["partition_day"], stored, row["report_id"], row["increment_id"])
+
+
+@dataclass(frozen=True)
+class NotThere:
+    """The source does not have a day: because it is `too_early` for an increment, or not yet."""
+
+    partition_day: date
+    why: str
+    too_early: bool = False
+
+
+class Source:
+    """The source as the warehouse's records, the report API and the object store tell it."""
+
+    def __init__(self, warehouse: Warehouse, api: ReportApi, store: ObjectStore) -> None:
+        self._warehouse = warehouse
+        self._api = api
+        self._store = store
+
+    def ensure_report(self, *, new: bool, on_wait: Callable[[str], None]) -> Report:
+        """Return the newest report that is ready; ask for one if there is none, or if `new`.
+
+        A task is recorded before it is polled, so that the next call goes on polling it.
+        `on_wait` is called with the task before each pause.
+
+        Raises:
+            Unavailable: the report was not ready in time, or the API can't be reached.
+        """
+        if not new:
+            if ready := self.reports():
+                return ready[0]
+            if pending := self._warehouse.rows("etl/pending_reports"):
+                return self._poll(pending[0]["task_id"], on_wait)
+        task_id = self._api.generate_report()
+        self._warehouse.execute("etl/record_task", {"task_id": task_id})
+        return self._poll(task_id, on_wait)
+
+    def reports(self) -> list[Report]:
+        """Return the reports that are ready, the newest first."""
+        return [
+            Report(row["report_id"], row["start_day"], row["end_day"], row["paths"])
+            for row in self._warehouse.rows("etl/ready_reports")
+        ]
+
+    def find(self, days: Sequence[date], choice: Choice) -> list[RawFile]:
+        """Return the objects that hold the days, in their order.
+
+        Raises:
+            DayNotInSource: the source does not have some of them; all of those are named.
+        """
+        loaded = {} if choice is Choice.LATEST else self._loaded(days)
+        reports = self.reports()
+        # The days of a report share its object, which is looked at once.
+        seen: dict[str, StoredObject | None] = {}
+        found: list[RawFile] = []
+        missing: list[NotThere] = []
+        for day in days:
+            answer = self._find(day, loaded.get(day), reports, seen)
+            if isinstance(answer, RawFile):
+                found.append(answer)
+            else:
+                missing.append(answer)
+        if missing:
+            raise DayNotInSource(
+                f"The source does not have {len(missing)} of the {len(days)} days asked for, so "
+                "nothing was loaded:\n"
+                + "\n".join(f"{no.partition_day}: {no.why}" for no in missing)
+            )
+        return found
+
+    def find_next(self, day: date) -> RawFile | NotThere:
+        """Return the object that holds a day that was never loaded, or why there is none."""
+        return self._find(day, None, self.reports(), {})
+
+    def _poll(self, task_id: str, on_wait: Callable[[str], None]) -> Report:
+        retrying = Retrying(
+            retry=retry_if_result(lambda report: report is None),
+            wait=wait_fixed(self._api.poll_seconds),
+            stop=stop_after_delay(self._api.poll_timeout_seconds),
+            before_sleep=lambda _: on_wait(task_id),
+        )
+        try:
+            report = retrying(self._api.get_report, task_id)
+        except RetryError as error:
+            raise Unavailable(
+                f"The report of task {task_id} is still RUNNING after "
+                f"{self._api.poll_timeout_seconds:g} s (ETL_POLL_TIMEOUT_SECONDS). Run it again "
+                "to go on waiting, or ask for another: etl-assets backfill --new-report"
+            ) from error
+        if report is None:
+            raise AssertionError("tenacity returns the first result that is not None")
+        self._warehouse.execute(
+            "etl/record_report",
+            {
+                "task_id": task_id,
+                "report_id": report.report_id,
+                "start_day": report.start_day,
+                "end_day": report.end_day,
+                "paths": Jsonb(dict(report.paths)),
+            },
+        )
+        return report
+
+    def _loaded(self, days: Sequence[date]) -> dict[date, dict[str, Any]]:
+        loads = self._warehouse.rows("etl/latest_loads", {"days": list(days)})
+        return {row["partition_day"]: row for row in loads}
+
+    def _find(
+        self,
+        day: date,
+        load: Mapping[str, Any] | None,
+        reports: Sequence[Report],
+        seen: dict[str, StoredObject | None],
+    ) -> RawFile | NotThere:
+        if load is not None:
+            uris, report_id, increment_id = [load["uri"]], load["report_id"], load["increment_id"]
+            gone = "the object that it was loaded from is gone; to take it from the newest report: "
+            gone += f"etl-assets backfill --from {day} --to {day} --report latest"
+        elif not reports:
+            return NotThere(day, "no report was asked for yet: etl-assets backfill")
+        elif covering := [
+            report for report in reports if report.start_day <= day <= report.end_day
+        ]:
+            report_id, increment_id = covering[0].report_id, None
+            uris = self._addresses(covering[0].paths, "", report_id, None)
+            gone = "the report's file is not in the object store"
+        else:
+            report_id = reports[0].report_id
+            increment = self._api.get_increment(report_id, day)
+            if isinstance(increment, NotFound):
+                why = increment.why or "its increment is not there yet"
+                return NotThere(day, why, too_early=increment.why is not None)
+            increment_id = increment.increment_id
+            uris = self._addresses(increment.paths, _INCREMENT_SUFFIX, increment_id, reports[0])
+            gone = "the increment's file is not in the object store"
+        for uri in uris:
+            if uri not in seen:
+                seen[uri] = self._look(uri)
+            stored = seen[uri]
+            if stored is not None:
+                return RawFile(day, stored, report_id, increment_id)
+        return NotThere(day, f"{gone} ({', '.join(uris)})")
+
+    def _look(self, uri: str) -> StoredObject | None:
+        try:
+            return self._store.find(uri)
+        except ObjectMissing:
+            return None
+
+    def _addresses(
+        self, paths: Mapping[str, str], suffix: str, folder: str, report: Report | None
+    ) -> list[str]:
+        """Return where the order log may be: where the API says, else where it always was."""
+        for name in _ORDER_LOGS:
+            if url := paths.get(name + suffix):
+                return [object_uri(url)]
+        known = [*paths.values(), *(report.paths.values() if report else ())]
+        bucket = _bucket(known[0]) if known else _DEFAULT_BUCKET
+        prefix = f"s3://{bucket}/cohort_{self._api.cohort}/{self._api.nickname}/project/{folder}"
+        return [f"{prefix}/{name}{suffix}.csv" for name in _ORDER_LOGS]
+
+
+def _bucket(url: str) -> str:
+    return object_uri(url).removeprefix("s3://").split("/", 1)[0]

@@ -1,0 +1,8 @@
+-- What the mart holds of the days asked for: the newest load of each.
+--
+-- Parameters: days (date[]), null for all.
+-- Rows: the columns of etl.load, by day.
+SELECT *
+FROM etl.latest_load
+WHERE %(days)s::date[] IS null OR partition_day = any(%(days)s::date[])
+ORDER BY partition_day

@@ -1,0 +1,9 @@
+-- The reports that were asked for and are not ready, the newest first.
+--
+-- Rows: task_id, requested_at.
+SELECT
+    task_id,
+    requested_at
+FROM etl.report
+WHERE ready_at IS null
+ORDER BY requested_at DESC
