@@ -18,6 +18,14 @@ class Unavailable(EtlError):
     """A service stayed unreachable, or went on failing, for as long as we retry."""
 
 
+class AccessRefused(EtlError):
+    """A service does not accept who we say we are."""
+
+
+class UnexpectedAnswer(EtlError):
+    """A service answered something that it should not."""
+
+
 class SchemaMissing(EtlError):
     """The warehouse lacks the schema, or has an older one."""
 

@@ -5,7 +5,7 @@ part needs, so that a command asks only for what it uses. The variables are docu
 `.env.example`.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -128,12 +128,19 @@ class PartitionSettings(_Settings):
             )
         return self
 
-    def today(self) -> date:
-        """Return the current day in the source's time zone."""
-        return datetime.now(ZoneInfo(self.timezone)).date()
+    def last_day(self) -> date:
+        """Return the last day that is over in the source's time zone, or `end_day` if earlier."""
+        yesterday = datetime.now(ZoneInfo(self.timezone)).date() - timedelta(days=1)
+        return min(yesterday, self.end_day or yesterday)
 
 
 class LoadSettings(_Settings):
     """What a load accepts."""
 
     max_rejected_share: float = Field(default=0.01, alias="ETL_MAX_REJECTED_SHARE", ge=0, le=1)
+
+
+class DagsterSettings(_Settings):
+    """Where Dagster keeps its runs."""
+
+    home: str | None = Field(default=None, alias="DAGSTER_HOME")

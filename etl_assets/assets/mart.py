@@ -5,7 +5,7 @@ statements are `sql/mart/`; what each column is made of stands in `LINEAGE`.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -24,6 +24,7 @@ from etl_assets.assets.common import (
     plain_failure,
     table_schema,
 )
+from etl_assets.errors import EtlError
 from etl_assets.partitions import in_words, run_days
 from etl_assets.resources import Warehouse, WarehouseResource
 from etl_assets.resources.warehouse import Connection, execute, loading, rows, writing
@@ -144,17 +145,23 @@ def load_mart(
     With `only_unloaded`, days that the mart holds already as they are staged are left alone.
 
     Raises:
+        EtlError: a day is not staged.
         Offences: a check failed; the mart is as it was before.
     """
 
     def work(connection: Connection) -> MartLoad:
         with writing(connection):
             began = time.monotonic()
-            asked = {"days": list(days), "only_unloaded": only_unloaded}
-            staged = rows(connection, "etl/days_to_load", asked)
-            if staged and staged[0]["is_every_staged_day"]:
+            staged = {
+                row["partition_day"]: row["is_loaded"]
+                for row in rows(connection, "etl/staged_days")
+            }
+            _require_staged(days, staged.keys())
+            again = set() if only_unloaded else set(days)
+            to_load = [day for day, loaded in staged.items() if not loaded or day in again]
+            if len(to_load) == len(staged):
                 execute(connection, "mart/start_over")
-            of_days = {"days": sorted(row["partition_day"] for row in staged)}
+            of_days = {"days": to_load}
             for table in TABLES:
                 execute(connection, f"mart/{table}", of_days)
             _check(connection, of_days)
@@ -167,9 +174,18 @@ def load_mart(
             counts = rows(connection, "mart/counts_by_day", of_days)
             (sizes,) = rows(connection, "mart/table_sizes")
         by_day = {row["partition_day"]: row for row in counts}
-        return MartLoad(of_days["days"], by_day, sizes, seconds)
+        return MartLoad(to_load, by_day, sizes, seconds)
 
     return warehouse.run(work)
+
+
+def _require_staged(days: Sequence[date], staged: Collection[date]) -> None:
+    missing = [day for day in days if day not in staged]
+    if missing:
+        raise EtlError(
+            f"staging.user_order_log does not hold {', '.join(map(str, missing))}, so the mart can't "
+            "be made of it. Materialize raw/user_order_log and staging/user_order_log of the day too"
+        )
 
 
 def _check(connection: Connection, of_days: Mapping[str, object]) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 
-from etl_assets.errors import EtlError, ObjectChanged, ObjectMissing
+from etl_assets.errors import AccessRefused, EtlError, ObjectChanged, ObjectMissing
 from etl_assets.retries import RETRY_SECONDS, Transient, retried_for
 from etl_assets.settings import ObjectStoreSettings
 
@@ -114,8 +114,16 @@ class ObjectStore:
         return retried_for(self._retry_seconds, self._read_once, found, consume)
 
     def check_access(self) -> None:
-        """Make one authorized call, which succeeds whatever the store holds."""
-        with self._errors("the buckets"):
+        """Make one authorized call.
+
+        Raises:
+            AccessRefused: the store does not accept the key, or does not let it list the buckets.
+            Unavailable: it can't be reached.
+        """
+        retried_for(self._retry_seconds, self._list_buckets)
+
+    def _list_buckets(self) -> None:
+        with self._errors("the list of buckets"):
             self._client.list_buckets()
 
     def _find_once(self, uri: str) -> StoredObject:
@@ -171,7 +179,7 @@ def _client_error(where: str, error: "ClientError") -> EtlError | Transient:
         case 412:
             return ObjectChanged(f"{where}: the object was replaced meanwhile. Run the day again")
         case 401 | 403:
-            return EtlError(
+            return AccessRefused(
                 f"{answered}: access refused. Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
                 "and that the key may read the bucket"
             )

@@ -7,6 +7,7 @@ from them, never the host).
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Literal, TypeVar
@@ -15,7 +16,7 @@ import dagster as dg
 import requests
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from etl_assets.errors import EtlError
+from etl_assets.errors import AccessRefused, EtlError, UnexpectedAnswer
 from etl_assets.retries import RETRY_SECONDS, Transient, retried_for
 from etl_assets.settings import ReportApiSettings
 
@@ -171,6 +172,17 @@ class ReportApi:
             "increment_id with it: expected SUCCESS or NOT FOUND. Ask who runs the API"
         )
 
+    def check_access(self) -> None:
+        """Make one call that changes nothing, about a report that there is not.
+
+        Raises:
+            AccessRefused: the API does not accept the key.
+            Unavailable: it can't be reached.
+        """
+        query = {"report_id": "none", "date": "1970-01-01T00:00:00"}
+        with suppress(UnexpectedAnswer):
+            self._call("GET", "get_increment", query)
+
     def _call(self, method: Literal["GET", "POST"], path: str, query: Mapping[str, str]) -> bytes:
         return retried_for(self._retry_seconds, self._call_once, method, path, query)
 
@@ -219,11 +231,11 @@ class ReportApi:
                 retry_after=float(wait) if wait.isdecimal() else None,
             )
         if status in {requests.codes.unauthorized, requests.codes.forbidden}:
-            raise EtlError(
+            raise AccessRefused(
                 f"{called}: the report API refused access ({status}). Check REPORT_API_KEY, "
                 "REPORT_API_NICKNAME and REPORT_API_COHORT"
             )
-        raise EtlError(
+        raise UnexpectedAnswer(
             f"{called}: the report API answered {status}, which trying again won't change. Check "
             "REPORT_API_URL, or ask who runs the API"
         )

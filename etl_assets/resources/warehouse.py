@@ -29,19 +29,14 @@ _WRITER_LOCK = (0x65746C, 0)
 MIGRATION_LOCK = (0x65746C, 1)
 """Held by the one session that migrates."""
 
-DAY_LOCK = 0x65746D
-"""The class of the locks that show a day as being loaded; the other number is `day_number`."""
+_DAY_LOCK = 0x65746D
+"""The class of the locks that show a day as being loaded; the other number is its ordinal."""
 
 _REFUSED_LOGIN = re.compile(
     r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry"
     r"|not permitted to log in|permission denied|certificate|SSL|root\.crt|invalid (URI|connection)"
 )
 _TRANSIENT_STATES = ("08", "40001", "40P01", "53300", "57P01", "57P02", "57P03")
-
-
-def day_number(day: date) -> int:
-    """Return the number of a day in `DAY_LOCK`: days since the year 1, as in `date.toordinal`."""
-    return day.toordinal()
 
 
 class Warehouse:
@@ -120,9 +115,15 @@ def loading(warehouse: Warehouse, days: Sequence[date]) -> Generator[None]:
     with warehouse.session() as connection:
         connection.execute(
             "SELECT pg_advisory_lock_shared(%s, number) FROM unnest(%s::integer[]) AS number",
-            (DAY_LOCK, [day_number(day) for day in days]),
+            (_DAY_LOCK, [day.toordinal() for day in days]),
         )
         yield
+
+
+def days_being_loaded(warehouse: Warehouse) -> set[date]:
+    """Return the days that any session shows as being loaded."""
+    locked = warehouse.rows("etl/days_being_loaded", {"day_lock": _DAY_LOCK})
+    return {date.fromordinal(row["day_number"]) for row in locked}
 
 
 def rows(

@@ -1,0 +1,107 @@
+"""Running a job's days through Dagster's instance, in this process.
+
+With `DAGSTER_HOME` set the runs show in the UI like any other; without it Dagster keeps nothing,
+and the warehouse's own record is enough.
+"""
+
+import uuid
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+)
+
+from etl_assets.assets.common import PLANNED_TAG
+from etl_assets.settings import DagsterSettings
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: `error` is None where it succeeded."""
+
+    run_id: str
+    error: str | None
+
+
+class Runner:
+    """Runs jobs of a code location, in this process."""
+
+    def __init__(
+        self, defs: dg.Definitions, instance: dg.DagsterInstance, on_step: Callable[[str], None]
+    ) -> None:
+        self._defs = defs
+        self._instance = instance
+        self._on_step = on_step
+
+    def run(
+        self,
+        job: str,
+        days: Sequence[date] = (),
+        *,
+        ops: Mapping[str, Any] | None = None,
+        planned: bool = False,
+        assets: Sequence[dg.AssetKey] | None = None,
+    ) -> Outcome:
+        """Run a job for consecutive days, or for none where it has no partitions.
+
+        Args:
+            job: the job's name.
+            days: consecutive days, loaded in one run.
+            ops: the configuration of the assets, by op.
+            planned: whether days that are loaded already are left alone.
+            assets: the part of the job that is run; all of it by default.
+        """
+        run_id = str(uuid.uuid4())
+        tags = {PLANNED_TAG: "true"} if planned else {}
+        if len(days) > 1:
+            tags[ASSET_PARTITION_RANGE_START_TAG] = str(days[0])
+            tags[ASSET_PARTITION_RANGE_END_TAG] = str(days[-1])
+        self._instance.add_event_listener(run_id, self._listen)
+        result = self._defs.resolve_job_def(job).execute_in_process(
+            run_config={
+                "ops": ops or {},
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+            instance=self._instance,
+            partition_key=str(days[0]) if len(days) == 1 else None,
+            tags=tags,
+            asset_selection=assets,
+            run_id=run_id,
+            raise_on_error=False,
+        )
+        return Outcome(run_id, None if result.success else _error(result.all_events))
+
+    def _listen(self, event: dg.EventLogEntry) -> None:
+        happened = event.dagster_event
+        if happened and happened.event_type is dg.DagsterEventType.STEP_START and happened.step_key:
+            self._on_step(happened.step_key)
+
+
+@contextmanager
+def runner(defs: dg.Definitions, on_step: Callable[[str], None]) -> Generator[Runner]:
+    """Open Dagster's instance, the one of `DAGSTER_HOME` or one that keeps nothing."""
+    instance = (
+        dg.DagsterInstance.get() if DagsterSettings.read().home else dg.DagsterInstance.ephemeral()
+    )
+    with instance:
+        yield Runner(defs, instance, on_step)
+
+
+def _error(events: Sequence[dg.DagsterEvent]) -> str:
+    """Return what the first failed step says."""
+    for event in events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data and data.user_failure_data.description:
+                return data.user_failure_data.description
+            if data.error:
+                return data.error.message.strip()
+        if event.event_type is dg.DagsterEventType.RUN_FAILURE and event.message:
+            return event.message
+    return "the run ended early"

@@ -1,0 +1,12 @@
+-- The reports that were asked for, the newest first.
+--
+-- Rows: task_id, report_id, requested_at, ready_at, start_day, end_day.
+SELECT
+    task_id,
+    report_id,
+    requested_at,
+    ready_at,
+    start_day,
+    end_day
+FROM etl.report
+ORDER BY requested_at DESC
