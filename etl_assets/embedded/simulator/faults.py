@@ -1,0 +1,147 @@
+"""Misbehaving on request, and remembering who called.
+
+An ASGI layer around the API: what it does to an answer, the answer itself knows nothing of.
+"""
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+@dataclass(frozen=True)
+class Fault:
+    """How calls of a path go wrong.
+
+    Attributes:
+        path: the calls it strikes, such as `/get_report`.
+        status: answer with this status instead of asking the API; None leaves its answer.
+        body: the body that goes with `status`.
+        headers: the headers that go with `status`, such as `Retry-After`.
+        reset: reset the connection instead of answering.
+        delay: seconds before anything happens.
+        drip: seconds after each byte of the body.
+        cut_after: end the connection after so many bytes of the body.
+        times: how many calls it strikes; None for all until it is removed.
+    """
+
+    path: str
+    status: int | None = None
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    reset: bool = False
+    delay: float = 0.0
+    drip: float = 0.0
+    cut_after: int | None = None
+    times: int | None = 1
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that arrived."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    at: datetime
+
+
+class Faults:
+    """The faults that are still to strike; safe to change while calls are answered."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pending: list[tuple[Fault, int | None]] = []
+
+    def add(self, fault: Fault) -> None:
+        """Let it strike from now on, after those of the same path added before."""
+        with self._lock:
+            self._pending.append((fault, fault.times))
+
+    def clear(self) -> None:
+        """Let nothing go wrong any more."""
+        with self._lock:
+            self._pending.clear()
+
+    def take(self, path: str) -> Fault | None:
+        """Return the fault that strikes this call of the path, used up by one."""
+        with self._lock:
+            for position, (fault, left) in enumerate(self._pending):
+                if fault.path != path:
+                    continue
+                if left == 1:
+                    del self._pending[position]
+                elif left is not None:
+                    self._pending[position] = (fault, left - 1)
+                return fault
+        return None
+
+
+class Misbehaving:
+    """The API with its faults; `calls` gets every call before anything happens to it."""
+
+    def __init__(
+        self,
+        api: ASGIApp,
+        faults: Faults,
+        calls: list[Call],
+        transport: Callable[[Scope], asyncio.Transport],
+    ) -> None:
+        self._api = api
+        self._faults = faults
+        self._calls = calls
+        self._transport = transport
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a call, or fail to."""
+        request = Request(scope)
+        path = request.url.path
+        query = dict(request.query_params)
+        self._calls.append(Call(request.method, path, query, datetime.now(UTC)))
+        fault = self._faults.take(path)
+        if fault is None:
+            await self._api(scope, receive, send)
+            return
+        await asyncio.sleep(fault.delay)
+        if fault.reset:
+            _reset(self._transport(scope))
+            await asyncio.sleep(0)  # the server learns of it before it misses the answer
+            return
+        answer: ASGIApp = self._api
+        if fault.status is not None:
+            answer = Response(fault.body, fault.status, dict(fault.headers))
+        await answer(scope, receive, _damaging(send, fault))
+
+
+def _damaging(send: Send, fault: Fault) -> Send:
+    """Return a `send` that drips or cuts the body of the answer, which comes in one piece."""
+
+    async def damaged(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await send(message)
+            return
+        body: bytes = message.get("body", b"")[: fault.cut_after]
+        pieces = [body[i : i + 1] for i in range(len(body))] if fault.drip else [body]
+        for piece in pieces:
+            await send({"type": message["type"], "body": piece, "more_body": True})
+            await asyncio.sleep(fault.drip)
+        # An answer that never completes makes the server close the connection.
+        if fault.cut_after is None:
+            await send({"type": message["type"], "body": b""})
+
+    return damaged
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """End the connection with a TCP reset, as a failing load balancer does."""
+    connection: socket.socket = transport.get_extra_info("socket")
+    linger_for_no_time = struct.pack("ii", 1, 0)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_for_no_time)
+    transport.abort()

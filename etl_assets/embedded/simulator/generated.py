@@ -1,0 +1,220 @@
+"""Files made up in the likeness of the real ones, in any number of rows.
+
+A day's rows follow from the seed, the day and the number of rows a day, from nothing else: whatever
+report or increment holds the day, the orders are the same. Random numbers are digits of MD5: the
+same with every version of every library.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import polars as pl
+from typing_extensions import override
+
+from etl_assets.embedded.simulator.content import (
+    ORDER_LOG,
+    PRICE_LOG,
+    Contents,
+    SourceFiles,
+    usual_report_days,
+)
+
+_ITEMS = {
+    "Молоко 1%": 100,
+    "Молоко 3%": 120,
+    "Молоко 5%": 150,
+    "Устройство для нагревания табака Трубка Мира": 500,
+    "Сахар песок": 50,
+    "Яблоко молодильное": 400,
+    "Яблоко": 140,
+    "Средство для мытья посуды": 200,
+    "Лампочка LED": 300,
+    "Ручка шариковая": 45,
+    "Томаты": 50,
+    "Хлеб ржаной": 20,
+}
+_CITIES = ["Москва", "Ростов", "Ярославль"]
+# By sex, which is a customer id's last digit but one, then by other digits of it (see `_orders`).
+_FIRST_NAMES = [
+    *("Иван", "Евгений", "Петр", "Олег", "Сергей"),
+    *("Александр", "Алексей", "Константин", "Геннадий", "Эдуард"),
+    *("Александра", "Евгения", "Ольга", "Светлана", "Екатерина"),
+    *("Оксана", "Елизавета", "Анна", "Снежанна", "Надежда"),
+]
+_LAST_NAMES = [
+    *("Иванов", "Петров", "Сидоров", "Смирнов", "Кузнецов"),
+    *("Попов", "Васильев", "Соколов", "Михайлов", "Новиков"),
+    *("Великая", "Федорова", "Морозова", "Волкова", "Алексеева"),
+    *("Лебедева", "Егорова", "Павлова", "Козлова", "Орлова"),
+]
+_CUSTOMERS_PER_ROW = 2  # 2,000 at 1,000 rows a day
+_IDS_IN_A_HUNDRED = 20  # customer ids end in 00 to 19
+_REFUND_IN = 20
+# Of a day's orders, those that come more than once: as one batch, over and over, at its end.
+_REPEATED_SHARE = 0.56
+_COLUMNS = (
+    *("uniq_id", "date_time", "city_id", "city_name", "customer_id", "first_name", "last_name"),
+    *("item_id", "item_name", "quantity", "payment_amount"),
+)
+
+
+@dataclass(frozen=True)
+class _Edition:
+    """How a day is delivered: its contents' number, and the share of its rows that came."""
+
+    number: int = 0
+    share: float = 1.0
+
+
+class GeneratedOrders(SourceFiles):
+    """Orders made up for every day.
+
+    At 1,000 rows a day, a day has 800 to 1,200 rows; other sizes are in proportion. On average 77 %
+    of them are exact copies of another.
+    """
+
+    def __init__(self, seed: int, rows_per_day: int = 1_000) -> None:
+        self._seed = seed
+        self._rows_per_day = rows_per_day
+        self._editions: dict[date, _Edition] = {}
+
+    @override
+    def report_days(self, today: date) -> tuple[date, date]:
+        """Return the days of a real report."""
+        return usual_report_days(today)
+
+    @override
+    def report(self, first_day: date, last_day: date) -> Contents:
+        """Return the files of a report; its orders have no status."""
+        return side_files(self._seed, first_day, last_day) | {
+            ORDER_LOG: self._order_log(first_day, last_day, with_status=False)
+        }
+
+    @override
+    def increment(self, day: date, *, with_status: bool) -> Contents:
+        """Return the files of a day's increment."""
+        return side_files(self._seed, day, day) | {
+            ORDER_LOG: self._order_log(day, day, with_status=with_status)
+        }
+
+    def vary(self, day: date) -> None:
+        """From now on the day has other orders: a re-delivery that changes its contents."""
+        edition = self._editions.get(day, _Edition())
+        self._editions[day] = _Edition(edition.number + 1, edition.share)
+
+    def cut_short(self, day: date, share: float) -> None:
+        """From now on only that share of the day's rows has arrived (0 to 1); 1 mends it."""
+        edition = self._editions.get(day, _Edition())
+        self._editions[day] = _Edition(edition.number, share)
+
+    def _order_log(self, first_day: date, last_day: date, *, with_status: bool) -> Iterator[bytes]:
+        columns = [*_COLUMNS, *(["status"] if with_status else [])]
+        yield ",".join(["id", *columns]).encode() + b"\r\n"
+        next_id = 1
+        for day in _days(first_day, last_day):
+            rows = self._rows(day).select(columns).with_row_index("id", offset=next_id)
+            next_id += rows.height
+            yield rows.write_csv(include_header=False, line_terminator="\r\n").encode()
+
+    def _rows(self, day: date) -> pl.DataFrame:
+        """Return the day's rows without their ids, copies included."""
+        edition = self._editions.get(day, _Edition())
+        name = f"{self._seed}/{self._rows_per_day}/{day}/{edition.number}"
+        count = max(1, round(self._rows_per_day * (0.8 + 0.4 * _chance(f"{name}/rows"))))
+        # Mostly few, sometimes half of the rows: 2 % to 52 %, and 23 % on average.
+        share = 0.02 + 0.5 * _chance(f"{name}/orders") ** 1.38
+        orders = max(1, round(count * share))
+        batch = max(1, round(orders * _REPEATED_SHARE))
+        row = pl.int_range(count, dtype=pl.Int64, eager=True).alias("row")
+        order = pl.when(row < orders).then(row).otherwise(orders - batch + (row - orders) % batch)
+        rows = self._orders(name, day, orders)[pl.select(order).to_series()]
+        return rows.head(round(count * edition.share))
+
+    def _orders(self, name: str, day: date, count: int) -> pl.DataFrame:
+        """Return the day's different orders, with a status."""
+        digests = [_digest(f"{name}/{number}") for number in range(count)]
+
+        def below(limit: int, first_digit: int) -> pl.Expr:
+            digits = pl.col("uniq_id").str.slice(first_digit, 7)
+            return digits.str.to_integer(base=16, dtype=pl.Int64) % limit
+
+        customers = max(_IDS_IN_A_HUNDRED, self._rows_per_day * _CUSTOMERS_PER_ROW)
+        customer = below(customers, 0)
+        hundred = customer // _IDS_IN_A_HUNDRED
+        sex = customer % _IDS_IN_A_HUNDRED // 10
+        item, quantity = below(len(_ITEMS), 7), below(5, 14) + 1
+        return pl.DataFrame({"uniq_id": digests}).select(
+            "uniq_id",
+            pl.lit(f"{day}T00:00:00").alias("date_time"),
+            below(len(_CITIES), 21).alias("city_id"),
+            _pick(_CITIES, below(len(_CITIES), 21)).alias("city_name"),
+            (hundred * 100 + customer % _IDS_IN_A_HUNDRED).alias("customer_id"),
+            _pick(_FIRST_NAMES, sex * 10 + hundred // 10 % 10).alias("first_name"),
+            _pick(_LAST_NAMES, sex * 10 + hundred % 10).alias("last_name"),
+            item.alias("item_id"),
+            _pick(list(_ITEMS), item).alias("item_name"),
+            quantity.alias("quantity"),
+            (_pick(list(_ITEMS.values()), item) * quantity).alias("payment_amount"),
+            pl.when(below(_REFUND_IN, 25) == 0)
+            .then(pl.lit("refunded"))
+            .otherwise(pl.lit("shipped"))
+            .alias("status"),
+        )
+
+
+def side_files(seed: int, first_day: date, last_day: date) -> dict[str, Iterable[bytes]]:
+    """Return the three kinds of files that are not orders, for the days."""
+    days = _days(first_day, last_day)
+    activities = [line for day in days for line in _activities(seed, day)]
+    return {
+        "customer_research": _lines(
+            "date_id,category_id,geo_id,sales_qty,sales_amt",
+            *(line for day in days for line in _research(seed, day)),
+        ),
+        "user_activity_log": _lines(
+            "id,uniq_id,date_time,action_id,customer_id,quantity",
+            *(f"{number},{line}" for number, line in enumerate(activities, start=1)),
+        ),
+        PRICE_LOG: _lines(*(f"{name},{price}" for name, price in _ITEMS.items())),
+    }
+
+
+def _activities(seed: int, day: date) -> Iterator[str]:
+    """A day's 1 to 20 activities, without ids; their customers are not those of the orders."""
+    for number in range(1 + int(20 * _chance(f"{seed}/{day}/activities"))):
+        digest = _digest(f"{seed}/{day}/activity/{number}")
+        action, ten, unit, quantity = (int(digest[i : i + 4], 16) for i in (0, 4, 8, 12))
+        customer = ten % 100 * 10 + unit % 2
+        yield f"{digest},{day}T00:00:00,{action % 4},{customer},{quantity % 25}"
+
+
+def _research(seed: int, day: date) -> Iterator[str]:
+    """A day's 30 rows: sold of 10 categories in 3 regions, at one price for the day."""
+    price = 500 + int(600 * _chance(f"{seed}/{day}/price"))
+    for category in range(1001, 1011):
+        for region in range(1, 4):
+            sold = int(10 * _chance(f"{seed}/{day}/{category}/{region}"))
+            yield f"{day}T00:00:00,{category},{region},{sold},{sold * price}"
+
+
+def _lines(*lines: str) -> Iterable[bytes]:
+    return ["".join(f"{line}\r\n" for line in lines).encode()]
+
+
+def _days(first_day: date, last_day: date) -> list[date]:
+    return [first_day + timedelta(days=n) for n in range((last_day - first_day).days + 1)]
+
+
+def _pick(values: list[str] | list[int], index: pl.Expr) -> pl.Expr:
+    return pl.lit(pl.Series(values)).gather(index)
+
+
+def _digest(name: str) -> str:
+    return hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+
+
+def _chance(name: str) -> float:
+    """Return the name's random number, 0 included, 1 not."""
+    return int(_digest(name)[:13], 16) / 16**13

@@ -1,0 +1,46 @@
+"""Serving ready order files: real ones, or ones that a test has written by hand."""
+
+from dataclasses import dataclass, field
+from datetime import date
+
+from typing_extensions import override
+
+from etl_assets.embedded.simulator.content import (
+    ORDER_LOG,
+    Contents,
+    SourceFiles,
+    usual_report_days,
+)
+from etl_assets.embedded.simulator.generated import side_files
+
+
+@dataclass
+class GivenFiles(SourceFiles):
+    """Order files as given, byte for byte; the other kinds are made up.
+
+    Attributes:
+        orders: the order log of a report.
+        days: the first and the last day of a report; None for the usual ones.
+        increments: the order logs of days; a day that is missing is not there yet.
+    """
+
+    orders: bytes
+    days: tuple[date, date] | None = None
+    increments: dict[date, bytes] = field(default_factory=dict[date, bytes])
+
+    @override
+    def report_days(self, today: date) -> tuple[date, date]:
+        """Return the days given, else those of a real report."""
+        return self.days or usual_report_days(today)
+
+    @override
+    def report(self, first_day: date, last_day: date) -> Contents:
+        """Return the files of the report."""
+        return side_files(0, first_day, last_day) | {ORDER_LOG: [self.orders]}
+
+    @override
+    def increment(self, day: date, *, with_status: bool) -> Contents | None:
+        """Return the files of the day, if there are any; a status is in them or is not."""
+        if day not in self.increments:
+            return None
+        return side_files(0, day, day) | {ORDER_LOG: [self.increments[day]]}

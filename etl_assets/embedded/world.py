@@ -1,0 +1,182 @@
+"""PostgreSQL, object store and report API together, in one folder: all that the pipeline talks to.
+
+The folder keeps everything, the day included: the first start makes its day the source's D for
+good, so that the demo of next week still finds last week's days where they were.
+"""
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+from etl_assets.embedded.folder import owned
+from etl_assets.embedded.object_store import REGION, EmbeddedObjectStore
+from etl_assets.embedded.postgres import EmbeddedPostgres
+from etl_assets.embedded.simulator import GeneratedOrders, Simulator, SourceFiles
+from etl_assets.errors import ConfigurationError
+
+TIMEZONE = "Europe/Moscow"
+WAREHOUSE = "warehouse"
+DAGSTER = "dagster"
+
+_ROWS_PER_DAY = 1_000
+_SEED = 2024
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What the first start settles: the source's D, and what its files are made from."""
+
+    today: date
+    seed: int
+    rows_per_day: int
+
+
+class EmbeddedWorld:
+    """The three servers on free ports of 127.0.0.1; usable as a context manager.
+
+    They end when the process that started them does, however it does, `kill -9` included; what was
+    committed and written is there at the next start. One process at a time may use a folder.
+
+    Example:
+        >>> with EmbeddedWorld(Path(".etl")) as world:
+        ...     subprocess.run(["etl-assets", "backfill"], env=os.environ | world.environment())
+
+    Attributes:
+        postgres: the PostgreSQL server, with the databases `warehouse` and `dagster`.
+        object_store: the S3 server.
+        simulator: the report API; set up by the first `start`.
+    """
+
+    simulator: Simulator
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        rows_per_day: int | None = None,
+        seed: int | None = None,
+        report_seconds: float = 2.0,
+        today: date | None = None,
+        files: SourceFiles | None = None,
+    ) -> None:
+        """Describe the world.
+
+        Args:
+            folder: where everything is kept; made if missing.
+            rows_per_day: of the generated orders, about; None for what the folder has, or 1,000.
+            seed: of the generated orders; None for what the folder has, or a fixed one.
+            report_seconds: how long a report is RUNNING.
+            today: the source's D from now on; None for what the folder has, or the day in Moscow.
+            files: the source's files, instead of generated ones.
+        """
+        self.postgres = EmbeddedPostgres(folder / "postgres")
+        self.object_store = EmbeddedObjectStore(folder / "object-store")
+        self._folder = folder.resolve()
+        self._rows_per_day = rows_per_day
+        self._seed = seed
+        self._report_seconds = report_seconds
+        self._today = today
+        self._files = files
+        self._running = ExitStack()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start all three, side by side, and wait until they answer.
+
+        Raises:
+            FolderInUse: another process uses the folder.
+            ServerFailed: one of the servers doesn't start; none is left running.
+            ConfigurationError: the folder's orders were made with another seed or size.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(owned(self._folder))
+            scene = self._settle_scene()
+            self.simulator = Simulator(
+                self._folder / "report-api",
+                self.object_store,
+                self._files or GeneratedOrders(scene.seed, scene.rows_per_day),
+                today=scene.today,
+                report_seconds=self._report_seconds,
+            )
+            stack.callback(self.postgres.stop)
+            stack.callback(self.object_store.stop)
+            with ThreadPoolExecutor(2, "embedded-start") as pool:
+                starts = [pool.submit(self._start_postgres), pool.submit(self.object_store.start)]
+            for start in starts:
+                start.result()
+            stack.enter_context(self.simulator)
+            self._running = stack.pop_all()
+
+    def stop(self) -> None:
+        """Stop all three; a second call does nothing."""
+        self._running.close()
+
+    def delete(self) -> None:
+        """Stop all three and delete the folder, and what lies elsewhere on its behalf."""
+        self.stop()
+        with ExitStack() as stack:
+            if self._folder.exists():
+                # Not while another process has its servers there.
+                stack.enter_context(owned(self._folder))
+            self.postgres.delete()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that make the pipeline use this world; secrets are among them."""
+        first_day, last_day = (self.simulator.today - timedelta(days=n) for n in (30, 1))
+        return {
+            "WAREHOUSE_URL": self.postgres.url(WAREHOUSE),
+            "REPORT_API_URL": self.simulator.url,
+            "REPORT_API_KEY": self.simulator.api_key,
+            "REPORT_API_NICKNAME": self.simulator.nickname,
+            "REPORT_API_COHORT": self.simulator.cohort,
+            "AWS_ENDPOINT_URL_S3": self.object_store.endpoint_url,
+            "AWS_ACCESS_KEY_ID": self.object_store.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.object_store.secret_access_key,
+            "AWS_DEFAULT_REGION": REGION,
+            "ETL_START_DATE": first_day.isoformat(),
+            "ETL_END_DATE": last_day.isoformat(),
+            "ETL_TIMEZONE": TIMEZONE,
+            "ETL_POLL_SECONDS": f"{min(10.0, max(0.1, self._report_seconds / 5)):g}",
+            "ETL_POLL_TIMEOUT_SECONDS": "600",
+        }
+
+    def _start_postgres(self) -> None:
+        self.postgres.start()
+        for database in (WAREHOUSE, DAGSTER):
+            self.postgres.create_database(database)
+
+    def _settle_scene(self) -> _Scene:
+        """Return the folder's scene, made and kept by the first start."""
+        path = self._folder / "world.json"
+        kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        wanted = {"seed": self._seed, "rows_per_day": self._rows_per_day}
+        for name, value in wanted.items():
+            if value is not None and kept.get(name, value) != value:
+                message = (
+                    f"Can't start in {self._folder} with {name}={value}: its orders were made with "
+                    f"{name}={kept[name]}. Start it with that, or choose another folder."
+                )
+                raise ConfigurationError(message)
+        today = kept.get("today") or datetime.now(ZoneInfo(TIMEZONE)).date().isoformat()
+        scene = _Scene(
+            today=self._today or date.fromisoformat(today),
+            seed=self._seed or kept.get("seed", _SEED),
+            rows_per_day=self._rows_per_day or kept.get("rows_per_day", _ROWS_PER_DAY),
+        )
+        unfinished = path.with_suffix(".new")
+        unfinished.write_text(json.dumps(asdict(scene), default=date.isoformat))
+        unfinished.rename(path)
+        return scene
