@@ -6,10 +6,12 @@ part needs, so that a command asks only for what it uses. The variables are docu
 """
 
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from dotenv import load_dotenv
 from pydantic import (
     AfterValidator,
     Field,
@@ -52,21 +54,23 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 class _Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_file=".env",
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
-        populate_by_name=True,
     )
 
     @classmethod
     def read(cls) -> Self:
-        """Read the settings from the environment.
+        """Read the settings from the environment, and from a `.env` file in the current folder.
+
+        The file's variables become the process's, so that Dagster and boto3 see them too; those
+        that are set already win.
 
         Raises:
             ConfigurationError: one line a variable that is missing or malformed, naming it.
         """
+        load_dotenv(Path(".env"))
         try:
             return cls()
         except ValidationError as error:

@@ -183,8 +183,8 @@ def _require_staged(days: Sequence[date], staged: Collection[date]) -> None:
     missing = [day for day in days if day not in staged]
     if missing:
         raise EtlError(
-            f"staging.user_order_log does not hold {', '.join(map(str, missing))}, so the mart can't "
-            "be made of it. Materialize raw/user_order_log and staging/user_order_log of the day too"
+            f"staging.user_order_log does not hold {', '.join(map(str, missing))}, so the mart "
+            "can't be made of it. Materialize the day's raw and staging user_order_log too"
         )
 
 
