@@ -6,6 +6,8 @@ whose users trust each other.
 """
 
 import json
+import os
+import shutil
 import signal
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
@@ -27,7 +29,7 @@ from tenacity import (
 
 from etl_assets.embedded.folder import kept_secret, owned
 from etl_assets.embedded.ports import LOOPBACK, are_free, free_ports
-from etl_assets.embedded.supervised import ServerFailed, StopSteps, Supervised
+from etl_assets.embedded.supervised import ServerFailed, StopSteps, Supervised, lock_when_free
 
 REGION = "us-east-1"
 
@@ -92,13 +94,25 @@ class EmbeddedObjectStore:
                 wait=wait_exponential(multiplier=0.25, max=2),
                 reraise=True,
             )
+            weed = _weed()
             stack.callback(self._remove_sockets)
-            stack.callback(start(self._start_server).stop)
+            stack.callback(start(self._start_server, weed).stop)
             self._running = stack.pop_all()
 
     def stop(self) -> None:
         """Stop the server; the data stay."""
         self._running.close()
+
+    def delete(self) -> None:
+        """Stop the server and delete its folder.
+
+        Raises:
+            FolderInUse: another process has started the server of this folder.
+        """
+        self.stop()
+        with owned(self._folder):
+            os.close(lock_when_free("weed", self._folder, _STOP))
+            shutil.rmtree(self._folder)
 
     def client(self) -> Any:
         """Return a boto3 S3 client for the running server."""
@@ -108,7 +122,10 @@ class EmbeddedObjectStore:
             aws_access_key_id=self.access_key_id,
             aws_secret_access_key=self.secret_access_key,
             region_name=REGION,
-            config=Config(connect_timeout=5, read_timeout=60, retries={"max_attempts": 1}),
+            # No proxy of the environment stands between us and 127.0.0.1.
+            config=Config(
+                connect_timeout=5, read_timeout=60, retries={"max_attempts": 1}, proxies={}
+            ),
         )
 
     def create_bucket(self, name: str) -> None:
@@ -119,7 +136,7 @@ class EmbeddedObjectStore:
         ):
             client.create_bucket(Bucket=name)
 
-    def _start_server(self) -> Supervised:
+    def _start_server(self, weed: Path) -> Supervised:
         data = self._folder / "data"
         data.mkdir(exist_ok=True)
         self._ports = _ports_kept_in(self._folder / "ports.json")
@@ -138,7 +155,7 @@ class EmbeddedObjectStore:
         }
         server = Supervised.start(
             "weed",
-            [str(_weed()), "mini", *(f"-{name}={value}" for name, value in options.items())],
+            [str(weed), "mini", *(f"-{name}={value}" for name, value in options.items())],
             folder=self._folder,
             stop=_STOP,
             environment={
@@ -175,7 +192,9 @@ class EmbeddedObjectStore:
             raise server.failure(f"did not answer for {_READY_SECONDS:.0f} s") from error
 
     def _sockets(self) -> Iterable[Path]:
-        """The Unix sockets that SeaweedFS puts into /tmp by itself, and leaves there."""
+        """Return the Unix sockets that SeaweedFS puts into /tmp by itself, and leaves there."""
+        if not self._ports:
+            return []
         ports = [*self._ports.values(), self._ports["admin.port"] + _ADMIN_GRPC_OFFSET]
         return [path for port in ports for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock")]
 

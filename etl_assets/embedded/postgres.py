@@ -27,7 +27,7 @@ from tenacity import (
 
 from etl_assets.embedded.folder import kept_secret, owned
 from etl_assets.embedded.ports import LOOPBACK, free_ports
-from etl_assets.embedded.supervised import ServerFailed, StopSteps, Supervised
+from etl_assets.embedded.supervised import ServerFailed, StopSteps, Supervised, lock_when_free
 from etl_assets.embedded.unprivileged import Account, accounts
 
 _USER = "etl"
@@ -107,11 +107,17 @@ class EmbeddedPostgres:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
     def delete(self) -> None:
-        """Stop the server and delete its folder, and what lies elsewhere on its behalf."""
+        """Stop the server and delete its folder, and what lies elsewhere on its behalf.
+
+        Raises:
+            FolderInUse: another process has started the server of this folder.
+        """
         self.stop()
-        for path in (self._folder, self._refuge()):
-            if path.exists():
-                shutil.rmtree(path)
+        with owned(self._folder):
+            os.close(lock_when_free("postgres", self._folder, _STOP))
+            for path in (self._refuge(), self._folder):
+                if path.exists():
+                    shutil.rmtree(path)
 
     def _place(self) -> _Place:
         package = _package()

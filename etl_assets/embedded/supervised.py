@@ -75,7 +75,7 @@ class Supervised:
         Raises:
             ServerFailed: processes of an earlier run can't be made to end.
         """
-        descriptor = _lock_when_free(folder / f"{name}.lock", name, stop)
+        descriptor = lock_when_free(name, folder, stop)
         options = {"command": list(command), "stop": [(s.name, t) for s, t in stop]}
         log = folder / f"{name}.log"
         try:
@@ -129,8 +129,15 @@ class Supervised:
         self._process.wait()
 
 
-def _lock_when_free(path: Path, name: str, stop: StopSteps) -> int:
-    """Lock the file, first waiting for the processes of an earlier run, or ending them."""
+def lock_when_free(name: str, folder: Path, stop: StopSteps) -> int:
+    """Lock the file and return its descriptor, once the processes of an earlier run are gone.
+
+    They are waited for while a supervisor is about to end them, and ended where it is gone.
+
+    Raises:
+        ServerFailed: they don't end.
+    """
+    path = folder / f"{name}.lock"
     with suppress(Locked):
         return lock(path)
     supervised_stop = sum(seconds for _, seconds in stop) + _SECONDS_TO_DIE

@@ -124,14 +124,16 @@ class EmbeddedWorld:
         self._running.close()
 
     def delete(self) -> None:
-        """Stop all three and delete the folder, and what lies elsewhere on its behalf."""
+        """Stop all three and delete the folder, and what lies elsewhere on its behalf.
+
+        Raises:
+            FolderInUse: another process uses the folder.
+        """
         self.stop()
-        with ExitStack() as stack:
-            if self._folder.exists():
-                # Not while another process has its servers there.
-                stack.enter_context(owned(self._folder))
+        with owned(self._folder):
             self.postgres.delete()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self.object_store.delete()
+            shutil.rmtree(self._folder)
 
     def environment(self) -> dict[str, str]:
         """Return the variables that make the pipeline use this world; secrets are among them."""
@@ -162,20 +164,24 @@ class EmbeddedWorld:
         """Return the folder's scene, made and kept by the first start."""
         path = self._folder / "world.json"
         kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-        wanted = {"seed": self._seed, "rows_per_day": self._rows_per_day}
-        for name, value in wanted.items():
-            if value is not None and kept.get(name, value) != value:
+        wanted: dict[str, Any] = {
+            "seed": self._seed,
+            "rows_per_day": self._rows_per_day,
+            "today": self._today,
+        }
+        wanted = {name: value for name, value in wanted.items() if value is not None}
+        for name in ("seed", "rows_per_day"):
+            if name in wanted and kept.get(name, wanted[name]) != wanted[name]:
                 message = (
-                    f"Can't start in {self._folder} with {name}={value}: its orders were made with "
-                    f"{name}={kept[name]}. Start it with that, or choose another folder."
+                    f"Can't start in {self._folder} with {name}={wanted[name]}: its orders were "
+                    f"made with {name}={kept[name]}. Start it with that, or choose another folder."
                 )
                 raise ConfigurationError(message)
-        today = kept.get("today") or datetime.now(ZoneInfo(TIMEZONE)).date().isoformat()
-        scene = _Scene(
-            today=self._today or date.fromisoformat(today),
-            seed=self._seed or kept.get("seed", _SEED),
-            rows_per_day=self._rows_per_day or kept.get("rows_per_day", _ROWS_PER_DAY),
-        )
+        if "today" in kept:
+            kept["today"] = date.fromisoformat(kept["today"])
+        today = datetime.now(ZoneInfo(TIMEZONE)).date()
+        usual: dict[str, Any] = {"today": today, "seed": _SEED, "rows_per_day": _ROWS_PER_DAY}
+        scene = _Scene(**(usual | kept | wanted))
         unfinished = path.with_suffix(".new")
         unfinished.write_text(json.dumps(asdict(scene), default=date.isoformat))
         unfinished.rename(path)

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from io import BytesIO
 
 import polars as pl
 from typing_extensions import override
@@ -116,7 +117,9 @@ class GeneratedOrders(SourceFiles):
         for day in _days(first_day, last_day):
             rows = self._rows(day).select(columns).with_row_index("id", offset=next_id)
             next_id += rows.height
-            yield rows.write_csv(include_header=False, line_terminator="\r\n").encode()
+            buffer = BytesIO()
+            rows.write_csv(buffer, include_header=False, line_terminator="\r\n")
+            yield buffer.getvalue()
 
     def _rows(self, day: date) -> pl.DataFrame:
         """Return the day's rows without their ids, copies included."""

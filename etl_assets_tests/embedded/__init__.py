@@ -1,0 +1,1 @@
+"""The embedded servers and the simulator, tested on the real things."""

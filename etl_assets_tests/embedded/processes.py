@@ -1,0 +1,86 @@
+"""Programs that a test starts, watches and kills, and what is left of them."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from etl_assets.embedded.folder import Locked, lock
+
+ROOT = Path(__file__).parents[2]
+# Like a normal user's, where the tests run as root: a user that is not root, in files that are its
+# own. (Dropping to another user would lose sight of a Python that lies below /root.)
+AS_A_NORMAL_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+
+
+@contextmanager
+def program(
+    code: str, *arguments: object, prefix: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[str]]:
+    """Run Python code in a process group of its own until it prints a line."""
+    process = subprocess.Popen(
+        [*prefix, sys.executable, "-c", code, *map(str, arguments)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    with process:
+        assert process.stdout
+        assert process.stdout.readline(), "the program ended early"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def kill_all(process: subprocess.Popen[str], lock_file: Path) -> None:
+    """Kill the program, the server it started and the server's supervisor: a cut of the power."""
+    for each in supervisor_and_server(lock_file):
+        os.kill(each, signal.SIGKILL)
+    kill(process)
+
+
+def supervisor_and_server(lock_file: Path) -> tuple[int, int]:
+    supervisor, server = lock_file.read_text().split()
+    return int(supervisor), int(server)
+
+
+@retry(
+    retry=retry_if_exception_type(Locked),
+    stop=stop_after_delay(10),
+    wait=wait_fixed(0.05),
+    reraise=True,
+)
+def wait_until_nothing_runs(lock_file: Path) -> None:
+    """Wait until no process of the server is left: each of them holds the lock."""
+    os.close(lock(lock_file))
+
+
+def listening_addresses(process: int) -> set[str]:
+    """Return the addresses, without ports, at which a process accepts TCP."""
+    inodes: set[str] = set()
+    for entry in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed in the meantime
+            inodes.add(os.readlink(entry))
+    addresses: set[str] = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in inodes:
+                addresses.add(local.split(":")[0])
+    return addresses
+
+
+LOOPBACK_IN_PROC = "0100007F"
