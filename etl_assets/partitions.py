@@ -35,6 +35,21 @@ def days_between(first: date, last: date) -> list[date]:
     return [first + timedelta(days=count) for count in range((last - first).days + 1)]
 
 
+def stretches(days: Sequence[date]) -> list[list[date]]:
+    """Split days in order into runs of consecutive ones.
+
+    >>> stretches([date(2024, 2, 2), date(2024, 2, 3), date(2024, 2, 5)])
+    [[datetime.date(2024, 2, 2), datetime.date(2024, 2, 3)], [datetime.date(2024, 2, 5)]]
+    """
+    found: list[list[date]] = []
+    for day in days:
+        if found and found[-1][-1] + timedelta(days=1) == day:
+            found[-1].append(day)
+        else:
+            found.append([day])
+    return found
+
+
 def in_words(days: Sequence[date]) -> str:
     """Say which days: `2024-02-02`, or `2024-02-02 to 2024-02-24 (23 days)`."""
     if len(days) == 1:

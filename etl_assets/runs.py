@@ -32,12 +32,9 @@ class Outcome:
 class Runner:
     """Runs jobs of a code location, in this process."""
 
-    def __init__(
-        self, defs: dg.Definitions, instance: dg.DagsterInstance, on_step: Callable[[str], None]
-    ) -> None:
+    def __init__(self, defs: dg.Definitions, instance: dg.DagsterInstance) -> None:
         self._defs = defs
         self._instance = instance
-        self._on_step = on_step
 
     def run(
         self,
@@ -47,6 +44,7 @@ class Runner:
         ops: Mapping[str, Any] | None = None,
         planned: bool = False,
         assets: Sequence[dg.AssetKey] | None = None,
+        on_step: Callable[[str], None] | None = None,
     ) -> Outcome:
         """Run a job for consecutive days, or for none where it has no partitions.
 
@@ -56,13 +54,15 @@ class Runner:
             ops: the configuration of the assets, by op.
             planned: whether days that are loaded already are left alone.
             assets: the part of the job that is run; all of it by default.
+            on_step: called with the name of each step that starts.
         """
         run_id = str(uuid.uuid4())
         tags = {PLANNED_TAG: "true"} if planned else {}
         if len(days) > 1:
             tags[ASSET_PARTITION_RANGE_START_TAG] = str(days[0])
             tags[ASSET_PARTITION_RANGE_END_TAG] = str(days[-1])
-        self._instance.add_event_listener(run_id, self._listen)
+        if on_step:
+            self._instance.add_event_listener(run_id, _step_listener(on_step))
         result = self._defs.resolve_job_def(job).execute_in_process(
             run_config={
                 "ops": ops or {},
@@ -77,20 +77,24 @@ class Runner:
         )
         return Outcome(run_id, None if result.success else _error(result.all_events))
 
-    def _listen(self, event: dg.EventLogEntry) -> None:
-        happened = event.dagster_event
-        if happened and happened.event_type is dg.DagsterEventType.STEP_START and happened.step_key:
-            self._on_step(happened.step_key)
-
 
 @contextmanager
-def runner(defs: dg.Definitions, on_step: Callable[[str], None]) -> Generator[Runner]:
+def runner(defs: dg.Definitions) -> Generator[Runner]:
     """Open Dagster's instance, the one of `DAGSTER_HOME` or one that keeps nothing."""
     instance = (
         dg.DagsterInstance.get() if DagsterSettings.read().home else dg.DagsterInstance.ephemeral()
     )
     with instance:
-        yield Runner(defs, instance, on_step)
+        yield Runner(defs, instance)
+
+
+def _step_listener(on_step: Callable[[str], None]) -> Callable[[dg.EventLogEntry], None]:
+    def listen(event: dg.EventLogEntry) -> None:
+        happened = event.dagster_event
+        if happened and happened.event_type is dg.DagsterEventType.STEP_START and happened.step_key:
+            on_step(happened.step_key)
+
+    return listen
 
 
 def _error(events: Sequence[dg.DagsterEvent]) -> str:

@@ -5,14 +5,25 @@ failed reload although its rows are intact, a killed run as started for ever, an
 knows nothing. Days go strictly in order: the first that is not done is the next.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from etl_assets import errors
-from etl_assets.partitions import days_between
+from etl_assets.partitions import days_between, in_words
 from etl_assets.resources.warehouse import Warehouse, days_being_loaded
 from etl_assets.settings import PartitionSettings
 from etl_assets.source import NotThere, Source
+
+
+def expected_days(report_starts: Sequence[date], partitions: PartitionSettings) -> list[date]:
+    """Return the days that ought to be loaded: all since the oldest report's first.
+
+    None are while there is no report; earlier ones the source never had.
+    """
+    if not report_starts:
+        return []
+    return days_between(max(min(report_starts), partitions.start_day), partitions.last_day())
 
 
 @dataclass(frozen=True)
@@ -66,12 +77,16 @@ class Planner:
         reports = self._source.reports()
         if not reports:
             return Blocked("no report was asked for yet", "etl-assets backfill")
-        first = max(min(report.start_day for report in reports), self._partitions.start_day)
-        last = min(day for day in (self._partitions.last_day(), until) if day)
+        starts = [report.start_day for report in reports]
+        expected = [
+            day for day in expected_days(starts, self._partitions) if until is None or day <= until
+        ]
         done = {row["partition_day"] for row in self._warehouse.rows("etl/loaded_days")}
-        day = next((day for day in days_between(first, last) if day not in done), None)
+        day = next((day for day in expected if day not in done), None)
         if day is None:
-            return Wait(f"every day from {first} to {last} is loaded")
+            return Wait(
+                f"{in_words(expected)}: everything is loaded" if expected else "no day is over yet"
+            )
         if day in days_being_loaded(self._warehouse):
             return Wait(f"{day} is being loaded")
         found = self._source.find_next(day)

@@ -1,0 +1,60 @@
+"""The command line: `etl-assets`.
+
+Commands stand with what they are about: `schema`, `loading`, `reading`, `demo`. Only click is
+imported here and there at the top; a command imports what it needs when it runs, so that `--help`
+answers at once. Exit codes: 0 done, 1 failed, 2 wrong use (a wrong setting is one).
+"""
+
+import click
+from typing_extensions import override
+
+from etl_assets.cli.demo import demo
+from etl_assets.cli.loading import backfill, increment, rebuild
+from etl_assets.cli.reading import rejected, retention, status
+from etl_assets.cli.schema import doctor, migrate
+from etl_assets.errors import ConfigurationError, EtlError
+
+_FAILED = 1
+_WRONG_USE = 2
+
+
+class _Group(click.Group):
+    """Ends a command that fails with the error's own words and its exit code."""
+
+    @override
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except EtlError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(_WRONG_USE if isinstance(error, ConfigurationError) else _FAILED)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="etl_assets")
+def main() -> None:
+    """Orders from a report API and S3 files into a PostgreSQL mart, by day.
+
+    \b
+    A first look, with no account anywhere:
+      etl-assets demo
+    With your own source and database, set as .env.example says:
+      etl-assets doctor
+      etl-assets migrate
+      etl-assets backfill
+      etl-assets increment
+    """
+
+
+for command in (
+    migrate,
+    doctor,
+    backfill,
+    increment,
+    rebuild,
+    retention,
+    status,
+    rejected,
+    demo,
+):
+    main.add_command(command)

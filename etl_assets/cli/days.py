@@ -1,0 +1,26 @@
+"""Days on the command line."""
+
+from datetime import date
+
+import click
+from typing_extensions import override
+
+
+class Day(click.ParamType[date]):
+    """A day as in 2024-02-25."""
+
+    name = "day"
+
+    @override
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a day such as 2024-02-25", param, ctx)
+
+
+DAY = Day()
