@@ -4,7 +4,7 @@ The rules, the first that applies:
 
 1. A day that was loaded before is held by the object that it was loaded from. Ids are no change and
    a newer report rewrites nothing: asked through another report, the same day can hold other rows,
-   without status, and its refunds would vanish. Only `Choice.LATEST` passes this rule over.
+   without status, and its refunds would vanish. Only `Choice.latest` passes this rule over.
 2. Any other day is held by the newest report that covers it, else by the increment that the API
    gives when asked with the newest report.
 """
@@ -31,11 +31,14 @@ _DEFAULT_BUCKET = "s3-sprint3"
 
 
 class Choice(StrEnum):
-    """Which report a day that was loaded before is looked for in."""
+    """Which report a day that was loaded before is looked for in.
 
-    KEPT = "kept"
+    Dagster takes an enum by its names, so those are what one writes in a run's configuration.
+    """
+
+    kept = "kept"
     """The one that it was loaded from."""
-    LATEST = "latest"
+    latest = "latest"
     """The newest, as if it had never been loaded."""
 
 
@@ -103,7 +106,7 @@ class Source:
         Raises:
             DayNotInSource: the source does not have some of them; all of those are named.
         """
-        loaded = {} if choice is Choice.LATEST else self._loaded(days)
+        loaded = {} if choice is Choice.latest else self._loaded(days)
         reports = self.reports()
         # The days of a report share its object, which is looked at once.
         seen: dict[str, StoredObject | None] = {}

@@ -1,5 +1,6 @@
 """What all assets share: their keys, how they fail, and what they say of their tables."""
 
+import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -9,6 +10,9 @@ import dagster as dg
 
 from etl_assets.errors import EtlError, Unavailable
 from etl_assets.resources.warehouse import Connection, rows
+
+# Backfill policies are beta, and what makes a range one run: known, and pinned with Dagster.
+warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
 
 ORDER_REPORT = dg.AssetKey("order_report")
 RAW = dg.AssetKey(["raw", "user_order_log"])
