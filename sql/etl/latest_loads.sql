@@ -4,5 +4,5 @@
 -- Rows: the columns of etl.load, by day.
 SELECT *
 FROM etl.latest_load
-WHERE %(days)s::date[] IS null OR partition_day = any(%(days)s::date[])
+WHERE %(days)s::date[] IS NULL OR partition_day = any(%(days)s::date[])
 ORDER BY partition_day

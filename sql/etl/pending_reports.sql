@@ -5,5 +5,5 @@ SELECT
     task_id,
     requested_at
 FROM etl.report
-WHERE ready_at IS null
+WHERE ready_at IS NULL
 ORDER BY requested_at DESC

@@ -10,5 +10,5 @@ SELECT
     requested_at,
     ready_at
 FROM etl.report
-WHERE ready_at IS NOT null
+WHERE ready_at IS NOT NULL
 ORDER BY ready_at DESC, requested_at DESC

@@ -28,19 +28,20 @@ recorded AS (
     WHERE staged_day.partition_day = any(%(days)s)
     GROUP BY staged_day.partition_day
     ORDER BY staged_day.partition_day
-    ON CONFLICT (partition_day, run_id) DO UPDATE SET
-        uri = excluded.uri,
-        etag = excluded.etag,
-        sha256 = excluded.sha256,
-        report_id = excluded.report_id,
-        increment_id = excluded.increment_id,
-        rows_read = excluded.rows_read,
-        copies = excluded.copies,
-        rejected = excluded.rejected,
-        kept = excluded.kept,
-        revenue = excluded.revenue,
-        seconds = excluded.seconds,
-        loaded_at = now()
+    ON CONFLICT (partition_day, run_id) DO UPDATE
+        SET
+            uri = excluded.uri,
+            etag = excluded.etag,
+            sha256 = excluded.sha256,
+            report_id = excluded.report_id,
+            increment_id = excluded.increment_id,
+            rows_read = excluded.rows_read,
+            copies = excluded.copies,
+            rejected = excluded.rejected,
+            kept = excluded.kept,
+            revenue = excluded.revenue,
+            seconds = excluded.seconds,
+            loaded_at = now()
     RETURNING partition_day, load_id
 )
 

@@ -24,4 +24,4 @@ ON CONFLICT (partition_day) DO UPDATE SET
     kept = excluded.kept,
     seconds = excluded.seconds,
     staged_at = now(),
-    load_id = null
+    load_id = NULL

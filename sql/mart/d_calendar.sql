@@ -12,12 +12,12 @@ span AS (
 ),
 
 missing AS (
-    SELECT span.first_day + day_number AS day
+    SELECT span.first_day + series.day_number AS day
     FROM span
-    CROSS JOIN LATERAL generate_series(0, span.last_day - span.first_day) AS day_number
+    CROSS JOIN LATERAL generate_series(0, span.last_day - span.first_day) AS series (day_number)
     WHERE NOT EXISTS (
         SELECT FROM mart.d_calendar
-        WHERE d_calendar.date_actual = span.first_day + day_number
+        WHERE d_calendar.date_actual = span.first_day + series.day_number
     )
 ),
 
@@ -58,7 +58,7 @@ SELECT
     to_char(midnight, 'FMMonth') AS month_name,
     to_char(midnight, 'Mon') AS month_name_abbreviated,
     extract(QUARTER FROM day)::integer AS quarter_actual,
-    (array['First', 'Second', 'Third', 'Fourth'])[extract(QUARTER FROM day)] AS quarter_name,
+    (ARRAY['First', 'Second', 'Third', 'Fourth'])[extract(QUARTER FROM day)] AS quarter_name,
     extract(YEAR FROM day)::integer AS year_actual,
     monday AS first_day_of_week,
     monday + 6 AS last_day_of_week,

@@ -26,7 +26,7 @@ taken_back AS (
     LEFT JOIN latest_in_days USING (customer_id)
     WHERE
         member.latest_day = any(%(days)s)
-        AND (latest_in_days.latest_day < member.latest_day) IS NOT false
+        AND (latest_in_days.latest_day < member.latest_day) IS NOT FALSE
 ),
 
 latest_in_history AS (
@@ -53,7 +53,7 @@ gone AS (
     LEFT JOIN latest_in_history USING (customer_id)
     WHERE
         member.customer_id = taken_back.customer_id
-        AND latest_in_history.customer_id IS null
+        AND latest_in_history.customer_id IS NULL
 ),
 
 latest AS (
@@ -82,5 +82,5 @@ ON CONFLICT (customer_id) DO UPDATE SET
     latest_day = excluded.latest_day,
     latest_line = excluded.latest_line
 WHERE
-    (member.latest_day = any(%(days)s) OR member.latest_day < excluded.latest_day)
-    AND member IS DISTINCT FROM excluded
+(member.latest_day = any(%(days)s) OR member.latest_day < excluded.latest_day)
+AND member IS DISTINCT FROM excluded

@@ -24,7 +24,7 @@ taken_back AS (
     LEFT JOIN latest_in_days USING (item_id)
     WHERE
         member.latest_day = any(%(days)s)
-        AND (latest_in_days.latest_day < member.latest_day) IS NOT false
+        AND (latest_in_days.latest_day < member.latest_day) IS NOT FALSE
 ),
 
 latest_in_history AS (
@@ -49,7 +49,7 @@ gone AS (
     LEFT JOIN latest_in_history USING (item_id)
     WHERE
         member.item_id = taken_back.item_id
-        AND latest_in_history.item_id IS null
+        AND latest_in_history.item_id IS NULL
 ),
 
 latest AS (
@@ -74,5 +74,5 @@ ON CONFLICT (item_id) DO UPDATE SET
     latest_day = excluded.latest_day,
     latest_line = excluded.latest_line
 WHERE
-    (member.latest_day = any(%(days)s) OR member.latest_day < excluded.latest_day)
-    AND member IS DISTINCT FROM excluded
+(member.latest_day = any(%(days)s) OR member.latest_day < excluded.latest_day)
+AND member IS DISTINCT FROM excluded

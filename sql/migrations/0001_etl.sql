@@ -13,7 +13,7 @@ COMMENT ON FUNCTION etl.date_id(date) IS
 
 CREATE FUNCTION etl.monday(day date) RETURNS date
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN day - (extract(isodow FROM day)::integer - 1);
+RETURN day - (extract(ISODOW FROM day)::integer - 1);
 
 COMMENT ON FUNCTION etl.monday(date) IS
 'The Monday of a day''s week: the period_id of the retention tables.';

@@ -10,5 +10,5 @@ SELECT
     reason,
     rejected_at
 FROM staging.rejected_row
-WHERE %(day)s::date IS null OR partition_day = %(day)s::date
+WHERE %(day)s::date IS NULL OR partition_day = %(day)s::date
 ORDER BY partition_day ASC NULLS LAST, uri ASC, rejected_at ASC, line ASC

@@ -8,11 +8,21 @@ SELECT
 FROM unnest(%(days)s::date[]) AS loading (day)
 INNER JOIN mart.f_sales ON f_sales.date_id = etl.date_id(loading.day)
 WHERE
-    NOT EXISTS (SELECT FROM mart.d_calendar WHERE d_calendar.date_id = f_sales.date_id)
-    OR NOT EXISTS (SELECT FROM mart.d_item WHERE d_item.item_id = f_sales.item_id)
-    OR NOT EXISTS (SELECT FROM mart.d_city WHERE d_city.city_id = f_sales.city_id)
+    NOT EXISTS (
+        SELECT FROM mart.d_calendar
+        WHERE d_calendar.date_id = f_sales.date_id
+    )
     OR NOT EXISTS (
-        SELECT FROM mart.d_customer WHERE d_customer.customer_id = f_sales.customer_id
+        SELECT FROM mart.d_item
+        WHERE d_item.item_id = f_sales.item_id
+    )
+    OR NOT EXISTS (
+        SELECT FROM mart.d_city
+        WHERE d_city.city_id = f_sales.city_id
+    )
+    OR NOT EXISTS (
+        SELECT FROM mart.d_customer
+        WHERE d_customer.customer_id = f_sales.customer_id
     )
 GROUP BY loading.day
 ORDER BY loading.day

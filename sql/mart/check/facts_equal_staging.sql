@@ -25,7 +25,7 @@ staged AS (
         coalesce(sum(order_log.quantity_signed), 0) AS quantity,
         coalesce(sum(order_log.payment_amount_signed), 0) AS revenue
     FROM loading
-    LEFT JOIN staging.user_order_log AS order_log ON order_log.partition_day = loading.day
+    LEFT JOIN staging.user_order_log AS order_log ON loading.day = order_log.partition_day
     GROUP BY loading.day
 )
 

