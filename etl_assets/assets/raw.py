@@ -1,5 +1,7 @@
 """The raw files: which S3 object holds a day."""
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -14,7 +16,12 @@ from etl_assets.assets.common import (
     plain_failure,
 )
 from etl_assets.partitions import run_days
-from etl_assets.resources import ObjectStoreResource, ReportApiResource, WarehouseResource
+from etl_assets.resources import (
+    ObjectStoreResource,
+    ReportApiResource,
+    Warehouse,
+    WarehouseResource,
+)
 from etl_assets.resources.warehouse import Connection, execute, loading
 from etl_assets.source import Choice, RawFile, Source
 
@@ -59,8 +66,7 @@ def raw_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDef
             house = warehouse.connect()
             source = Source(house, report_api.connect(), object_store.connect())
             with loading(house, days):
-                found = source.find(days, config.report)
-                house.run(lambda connection: _record(connection, found))
+                found = locate(house, source, days, config.report)
         for file in found:
             add_day_metadata(context, RAW, file.partition_day, _metadata(file))
         return dg.MaterializeResult()
@@ -68,7 +74,20 @@ def raw_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDef
     return raw_user_order_log
 
 
-def _record(connection: Connection, found: list[RawFile]) -> None:
+def locate(
+    warehouse: Warehouse, source: Source, days: Sequence[date], choice: Choice = Choice.kept
+) -> list[RawFile]:
+    """Find the objects that hold the days, record them in `etl.raw_file`, and return them.
+
+    Raises:
+        DayNotInSource: the source lacks some of the days; nothing is recorded.
+    """
+    found = source.find(days, choice)
+    warehouse.run(lambda connection: _record(connection, found))
+    return found
+
+
+def _record(connection: Connection, found: Sequence[RawFile]) -> None:
     with connection.transaction():
         # In the order of the days: two runs of the same days wait for each other, never in a ring.
         for file in found:

@@ -4,6 +4,7 @@ Reading, parsing and copying run outside the writer lock, so several loads do it
 swap of the days waits its turn. The days of a run are swapped in one transaction, or none is.
 """
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from etl_assets.errors import FileRefused
 from etl_assets.order_log import KNOWN_COLUMNS, ORDER_COLUMNS, File, parse, read_body
 from etl_assets.partitions import in_words, run_days
 from etl_assets.resources import ObjectStore, ObjectStoreResource, Warehouse, WarehouseResource
-from etl_assets.resources.warehouse import Connection, execute, loading, writing
+from etl_assets.resources.warehouse import Connection, execute, loading, rows, writing
 from etl_assets.settings import LoadSettings
 from etl_assets.source import RawFile
 
@@ -67,6 +68,14 @@ class ReadFile:
         return of_day.drop("partition_day").sum().row(0, named=True)
 
 
+@dataclass(frozen=True)
+class Staged:
+    """What was staged: the objects read, and the columns of `sql/staging/changes.sql` by day."""
+
+    files: list[ReadFile]
+    changes: dict[date, dict[str, Any]]
+
+
 def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """Return the asset `staging/user_order_log`."""
 
@@ -94,7 +103,7 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
         with plain_failure():
             house = warehouse.connect()
             with loading(house, days):
-                read = stage(
+                staged = stage(
                     house,
                     object_store.connect(),
                     days,
@@ -103,7 +112,7 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
                     max_rejected_share=LoadSettings.read().max_rejected_share,
                 )
             schema = house.run(lambda connection: table_schema(connection, _TABLE))
-        _add_metadata(context, days, read, schema)
+        _add_metadata(context, days, staged, schema)
         return dg.MaterializeResult()
 
     return staging_user_order_log
@@ -117,7 +126,7 @@ def stage(
     run_id: str,
     only_changed: bool,
     max_rejected_share: float,
-) -> list[ReadFile]:
+) -> "Staged":
     """Replace the days in staging by what their recorded objects hold, all at once.
 
     With `only_changed`, days that the mart holds from the same version of the object are left out.
@@ -141,9 +150,8 @@ def stage(
     ]
     for file in read:
         _refuse_if_mostly_wrong(file, max_rejected_share)
-    if read:
-        warehouse.run(lambda connection: _swap(connection, read, run_id))
-    return read
+    changes = warehouse.run(lambda connection: _swap(connection, read, run_id)) if read else {}
+    return Staged(read, changes)
 
 
 def _changed(warehouse: Warehouse, raw_files: Sequence[RawFile]) -> list[RawFile]:
@@ -207,17 +215,23 @@ def _refuse_if_mostly_wrong(file: ReadFile, max_share: float) -> None:
             )
 
 
-def _swap(connection: Connection, read: Sequence[ReadFile], run_id: str) -> None:
+def _swap(
+    connection: Connection, read: Sequence[ReadFile], run_id: str
+) -> dict[date, dict[str, Any]]:
     began = time.monotonic()
     execute(connection, "staging/incoming")
     for file in read:
         _copy(connection, file)
     copied = time.monotonic() - began
     with writing(connection):
-        days = [day for file in read for day in file.days]
-        execute(connection, "staging/swap_days", {"days": days})
+        of_days = {"days": [day for file in read for day in file.days]}
+        changes = {
+            row.pop("partition_day"): row for row in rows(connection, "staging/changes", of_days)
+        }
+        execute(connection, "staging/swap_days", of_days)
         for file in read:
-            _record(connection, file, run_id, copied)
+            _record(connection, file, run_id, changes, copied)
+    return changes
 
 
 def _copy(connection: Connection, file: ReadFile) -> None:
@@ -232,7 +246,13 @@ def _copy(connection: Connection, file: ReadFile) -> None:
             copy.write(part.write_csv(include_header=False, quote_style="non_numeric"))
 
 
-def _record(connection: Connection, file: ReadFile, run_id: str, copied: float) -> None:
+def _record(
+    connection: Connection,
+    file: ReadFile,
+    run_id: str,
+    changes: dict[date, dict[str, Any]],
+    copied: float,
+) -> None:
     version = {"uri": file.raw_files[0].stored.uri, "etag": file.raw_files[0].stored.etag}
     for row in _rejected(file):
         execute(connection, "staging/reject_row", version | row)
@@ -248,9 +268,14 @@ def _record(connection: Connection, file: ReadFile, run_id: str, copied: float) 
                 "sha256": file.sha256,
                 "report_id": raw_file.report_id,
                 "increment_id": raw_file.increment_id,
+                "changes": Jsonb(changes[raw_file.partition_day], _dump_numbers),
                 "seconds": Jsonb(file.seconds | {"copy": copied}),
             },
         )
+
+
+def _dump_numbers(value: object) -> str:
+    return json.dumps(value, default=float)
 
 
 def _rejected(file: ReadFile) -> Iterator[dict[str, Any]]:
@@ -266,13 +291,24 @@ def _rejected(file: ReadFile) -> Iterator[dict[str, Any]]:
         yield row | {"fields": Jsonb(fields)}
 
 
+def _changes(changes: dict[str, Any]) -> dict[str, int | float]:
+    """Say what changed in a day; counts of orders, and the revenue."""
+    return {
+        "orders_added": changes["added"],
+        "orders_gone": changes["gone"],
+        "orders_altered": changes["altered"],
+        "revenue_before": float(changes["revenue_before"]),
+        "revenue_after": float(changes["revenue_after"]),
+    }
+
+
 def _add_metadata(
     context: dg.AssetExecutionContext,
     days: Sequence[date],
-    read: Sequence[ReadFile],
+    staged: Staged,
     schema: dg.TableSchema,
 ) -> None:
-    for file in read:
+    for file in staged.files:
         for raw_file in file.raw_files:
             count = file.count(raw_file.partition_day)
             add_day_metadata(
@@ -287,13 +323,14 @@ def _add_metadata(
                     "dagster/uri": raw_file.stored.uri,
                     "etag": raw_file.stored.etag,
                     "sha256": file.sha256,
+                    **_changes(staged.changes[raw_file.partition_day]),
                     "seconds": sum(file.seconds.values()),
                 },
             )
         if file.content.unknown_columns:
             ignored = ", ".join(file.content.unknown_columns)
             context.log.warning(f"{file.raw_files[0].stored.uri}: ignored columns {ignored}")
-    unchanged = sorted(set(days) - {day for file in read for day in file.days})
+    unchanged = sorted(set(days) - {day for file in staged.files for day in file.days})
     for day in unchanged:
         add_day_metadata(context, STAGING, day, {"already_loaded": True})
     if unchanged:

@@ -7,7 +7,7 @@ WITH
 recorded AS (
     INSERT INTO etl.load (
         partition_day, run_id, uri, etag, sha256, report_id, increment_id,
-        rows_read, copies, rejected, kept, revenue, seconds
+        rows_read, copies, rejected, kept, revenue, changes, seconds
     )
     SELECT
         staged_day.partition_day,
@@ -22,6 +22,7 @@ recorded AS (
         staged_day.rejected,
         staged_day.kept,
         coalesce(sum(f_sales.payment_amount), 0) AS revenue,
+        staged_day.changes,
         staged_day.seconds || %(seconds)s AS seconds
     FROM etl.staged_day
     LEFT JOIN mart.f_sales ON f_sales.date_id = etl.date_id(staged_day.partition_day)
@@ -40,6 +41,7 @@ recorded AS (
             rejected = excluded.rejected,
             kept = excluded.kept,
             revenue = excluded.revenue,
+            changes = excluded.changes,
             seconds = excluded.seconds,
             loaded_at = now()
     RETURNING partition_day, load_id

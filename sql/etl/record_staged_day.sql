@@ -1,15 +1,16 @@
 -- Records what staging holds of a day, in the transaction that swaps the day in.
 --
 -- Parameters: partition_day, run_id, uri, etag, sha256, report_id, increment_id, rows_read, copies,
--- rejected, kept, seconds.
+-- rejected, kept, changes, seconds.
 -- Safe to run twice: a day has one row.
 INSERT INTO etl.staged_day (
     partition_day, run_id, uri, etag, sha256, report_id, increment_id,
-    rows_read, copies, rejected, kept, seconds
+    rows_read, copies, rejected, kept, changes, seconds
 )
 VALUES (
     %(partition_day)s, %(run_id)s, %(uri)s, %(etag)s, %(sha256)s, %(report_id)s, %(increment_id)s,
-    %(rows_read)s, %(copies)s, %(rejected)s, %(kept)s, %(seconds)s
+    %(rows_read)s, %(copies)s, %(rejected)s, %(kept)s,
+    %(changes)s, %(seconds)s
 )
 ON CONFLICT (partition_day) DO UPDATE SET
     run_id = excluded.run_id,
@@ -22,6 +23,7 @@ ON CONFLICT (partition_day) DO UPDATE SET
     copies = excluded.copies,
     rejected = excluded.rejected,
     kept = excluded.kept,
+    changes = excluded.changes,
     seconds = excluded.seconds,
     staged_at = now(),
     load_id = NULL

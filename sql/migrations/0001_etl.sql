@@ -75,6 +75,7 @@ CREATE TABLE etl.staged_day (
     copies bigint NOT NULL,
     rejected bigint NOT NULL,
     kept bigint NOT NULL,
+    changes jsonb NOT NULL,
     seconds jsonb NOT NULL,
     staged_at timestamptz NOT NULL DEFAULT now(),
     load_id bigint,
@@ -96,6 +97,8 @@ COMMENT ON COLUMN etl.staged_day.rows_read IS 'The day''s rows in the object.';
 COMMENT ON COLUMN etl.staged_day.copies IS 'Rows equal to an earlier one in all but id: dropped.';
 COMMENT ON COLUMN etl.staged_day.rejected IS 'Rows in staging.rejected_row.';
 COMMENT ON COLUMN etl.staged_day.kept IS 'Rows in staging.user_order_log: orders.';
+COMMENT ON COLUMN etl.staged_day.changes IS
+'What it changed in staging: orders added, gone and altered, and the revenue before and after.';
 COMMENT ON COLUMN etl.staged_day.seconds IS 'Seconds spent by phase: read, parse, copy.';
 COMMENT ON COLUMN etl.staged_day.staged_at IS 'When it was staged.';
 COMMENT ON COLUMN etl.staged_day.load_id IS
@@ -115,6 +118,7 @@ CREATE TABLE etl.load (
     rejected bigint NOT NULL,
     kept bigint NOT NULL,
     revenue numeric NOT NULL,
+    changes jsonb NOT NULL,
     seconds jsonb NOT NULL,
     loaded_at timestamptz NOT NULL DEFAULT now(),
     -- A transaction repeated because its COMMIT's answer got lost writes the same row again.
@@ -139,6 +143,8 @@ COMMENT ON COLUMN etl.load.copies IS 'Rows equal to an earlier one in all but id
 COMMENT ON COLUMN etl.load.rejected IS 'Rows in staging.rejected_row.';
 COMMENT ON COLUMN etl.load.kept IS 'Orders in the mart.';
 COMMENT ON COLUMN etl.load.revenue IS 'The sum of the day''s payment_amount, refunds negative.';
+COMMENT ON COLUMN etl.load.changes IS
+'What staging it changed: orders added, gone and altered, and the revenue before and after.';
 COMMENT ON COLUMN etl.load.seconds IS 'Seconds spent by phase: read, parse, copy, mart.';
 COMMENT ON COLUMN etl.load.loaded_at IS 'When it was loaded.';
 
