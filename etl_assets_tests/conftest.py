@@ -1,0 +1,136 @@
+"""The parts that tests run on: PostgreSQL, S3 and the report API, all real, started once.
+
+Each test has a database of its own, a copy of a migrated one, and a source of its own: a simulator
+whose caller has a name of its own, which keeps the addresses of two tests apart.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import date, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Protocol
+
+import dagster as dg
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+from pydantic import SecretStr
+
+from etl_assets.definitions import build_defs
+from etl_assets.embedded.simulator import GivenFiles, Simulator
+from etl_assets.embedded.world import EmbeddedWorld
+from etl_assets.migrations import migrate
+from etl_assets.resources import Warehouse
+from etl_assets.runs import Runner
+from etl_assets.settings import PartitionSettings
+from etl_assets_tests.files import MONDAY, REAL_FILES, RealFiles, csv_file
+from etl_assets_tests.pipeline import Pipeline
+
+_numbers = count(1)
+
+
+class OpenPipeline(Protocol):
+    """Starts a source with the files and returns the pipeline that reads it."""
+
+    def __call__(
+        self,
+        files: GivenFiles | None = None,
+        *,
+        today: date | None = None,
+        start_day: date | None = None,
+    ) -> Pipeline: ...
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWorld]:
+    folder = tmp_path_factory.mktemp("world")
+    with EmbeddedWorld(folder, today=MONDAY, report_seconds=0) as world:
+        yield world
+
+
+@pytest.fixture(scope="session")
+def migrated(world: EmbeddedWorld) -> str:
+    """The name of a database with the schema, that nobody uses: to be copied."""
+    world.postgres.create_database("migrated")
+    migrate(Warehouse(SecretStr(world.postgres.url("migrated"))))
+    return "migrated"
+
+
+@pytest.fixture
+def make_database(world: EmbeddedWorld) -> Iterator[Callable[[str], str]]:
+    """Makes a copy of a database and returns the URL."""
+    made: list[str] = []
+    with psycopg.connect(world.postgres.url("postgres"), autocommit=True) as connection:
+
+        def make(template: str) -> str:
+            name = f"test_{next(_numbers)}"
+            connection.execute(
+                SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template))
+            )
+            made.append(name)
+            return world.postgres.url(name)
+
+        yield make
+        for name in made:
+            connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+@pytest.fixture
+def environment(
+    world: EmbeddedWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> pytest.MonkeyPatch:
+    """Sets every variable to the embedded parts, for a caller that no other test is."""
+    # Not beside somebody's .env.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    for name, value in world.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("REPORT_API_NICKNAME", f"tester-{next(_numbers)}")
+    monkeypatch.setenv("ETL_POLL_SECONDS", "0.02")
+    monkeypatch.setenv("ETL_POLL_TIMEOUT_SECONDS", "10")
+    return monkeypatch
+
+
+@pytest.fixture
+def open_pipeline(
+    world: EmbeddedWorld,
+    migrated: str,
+    make_database: Callable[[str], str],
+    environment: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Iterator[OpenPipeline]:
+    with ExitStack() as stack:
+
+        def open_it(
+            files: GivenFiles | None = None,
+            *,
+            today: date | None = None,
+            start_day: date | None = None,
+        ) -> Pipeline:
+            files = files or GivenFiles(csv_file(), (MONDAY, MONDAY))
+            last_day = max([*files.increments, *([files.days[1]] if files.days else [])])
+            today = today or last_day + timedelta(days=1)
+            simulator = stack.enter_context(
+                Simulator(
+                    tmp_path / "source", world.object_store, files, today=today, report_seconds=0
+                )
+            )
+            first_day = start_day or files.report_days(today)[0]
+            environment.setenv("WAREHOUSE_URL", make_database(migrated))
+            environment.setenv("REPORT_API_URL", simulator.url)
+            environment.setenv("REPORT_API_KEY", simulator.api_key)
+            environment.setenv("ETL_START_DATE", str(first_day))
+            environment.setenv("ETL_END_DATE", str(today - timedelta(days=1)))
+            instance = stack.enter_context(dg.DagsterInstance.ephemeral())
+            runner = Runner(build_defs(PartitionSettings.read()), instance)
+            return Pipeline(files, simulator, instance, runner)
+
+        yield open_it
+
+
+@pytest.fixture(scope="session")
+def real_files() -> RealFiles:
+    if not REAL_FILES.is_dir():
+        pytest.skip(f"the source's real files are not here: no folder {REAL_FILES}")
+    return RealFiles.read()

@@ -1,0 +1,203 @@
+"""The pipeline as a test runs it: jobs in this process, on real parts, and what they leave."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from itertools import count
+from typing import Any
+
+import dagster as dg
+import psycopg
+
+from etl_assets.assets.mart import MartLoad, load_mart
+from etl_assets.assets.raw import locate
+from etl_assets.assets.staging import Staged, stage
+from etl_assets.automation.jobs import ORDER_BACKFILL
+from etl_assets.automation.planner import Planner
+from etl_assets.embedded.simulator import GivenFiles, Simulator
+from etl_assets.resources import ObjectStore, ReportApi, Warehouse
+from etl_assets.runs import Outcome, Runner
+from etl_assets.settings import (
+    ObjectStoreSettings,
+    PartitionSettings,
+    ReportApiSettings,
+    WarehouseSettings,
+)
+from etl_assets.source import Choice, Source
+from etl_assets_tests import oracle
+from etl_assets_tests.oracle import TABLE_COLUMNS, Delivery, Mart, Order
+
+Row = tuple[Any, ...]
+
+
+@dataclass
+class Pipeline:
+    """One test's source, warehouse and Dagster instance; the environment is set to them.
+
+    `files` are what the source has, and may be changed while it runs.
+    """
+
+    files: GivenFiles
+    simulator: Simulator
+    instance: dg.DagsterInstance
+    runner: Runner
+    retry_seconds: float = 1.0
+
+    @property
+    def warehouse(self) -> Warehouse:
+        return Warehouse(WarehouseSettings.read().url, retry_seconds=self.retry_seconds)
+
+    @property
+    def report_api(self) -> ReportApi:
+        return ReportApi(ReportApiSettings.read(), retry_seconds=self.retry_seconds)
+
+    @property
+    def object_store(self) -> ObjectStore:
+        return ObjectStore(ObjectStoreSettings.read(), retry_seconds=self.retry_seconds)
+
+    @property
+    def source(self) -> Source:
+        return Source(self.warehouse, self.report_api, self.object_store)
+
+    @property
+    def planner(self) -> Planner:
+        return Planner(self.warehouse, self.source, PartitionSettings.read())
+
+    # --- Running ----------------------------------------------------------------------------------
+
+    def run(self, *days: date, job: str = ORDER_BACKFILL, **options: Any) -> str:
+        """Run a job that succeeds, for consecutive days, and return the run's id.
+
+        The options are those of `Runner.run`.
+        """
+        outcome = self.runner.run(job, days, **options)
+        assert outcome.error is None
+        return outcome.run_id
+
+    def fail(self, *days: date, job: str = ORDER_BACKFILL, **options: Any) -> Outcome:
+        """Run a job that fails, for consecutive days."""
+        outcome = self.runner.run(job, days, **options)
+        assert outcome.error is not None
+        return outcome
+
+    def load(self, *days: date, choice: Choice = Choice.kept) -> MartLoad:
+        """Do what `order_backfill` does, without Dagster around it: five times as fast."""
+        self.stage(*days, choice=choice)
+        return load_mart(self.warehouse, days, run_id=_run_id(), only_unloaded=False)
+
+    def stage(
+        self, *days: date, choice: Choice = Choice.kept, max_rejected_share: float = 0.01
+    ) -> Staged:
+        """Do the part of `load` that ends in staging."""
+        self.source.ensure_report(new=False, on_wait=lambda _: None)
+        locate(self.warehouse, self.source, days, choice)
+        return stage(
+            self.warehouse,
+            self.object_store,
+            days,
+            run_id=_run_id(),
+            only_changed=False,
+            max_rejected_share=max_rejected_share,
+        )
+
+    # --- What is there ----------------------------------------------------------------------------
+
+    def query(self, sql: str, *parameters: object) -> list[Row]:
+        """Return the rows of a query, or none of a statement without any."""
+        url = WarehouseSettings.read().url.get_secret_value()
+        with psycopg.connect(url, autocommit=True) as connection:
+            cursor = connection.execute(sql.encode(), parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def table(self, name: str) -> list[Row]:
+        """Return a table of the mart, sorted by its columns."""
+        columns = ", ".join(TABLE_COLUMNS[name])
+        return sorted(self.query(f"SELECT {columns} FROM mart.{name}"))
+
+    def staged(self) -> list[Row]:
+        """Return staging.user_order_log, by day and line."""
+        return sorted(self.query(f"SELECT {', '.join(Order._fields)} FROM staging.user_order_log"))
+
+    def rejected(self) -> list[Row]:
+        """Return (line, day, reason) of the rows in quarantine, by line."""
+        return self.query(
+            "SELECT line, partition_day, reason FROM staging.rejected_row ORDER BY line"
+        )
+
+    def loads(self, columns: str = "partition_day") -> list[Row]:
+        """Return etl.load, the history of all loads, in their order."""
+        return self.query(f"SELECT {columns} FROM etl.load ORDER BY load_id")
+
+    def holds(self, days: Mapping[date, Delivery]) -> None:
+        """Check that every table is what the days make of it, each taken from its delivery."""
+        expected, staged = _expected(tuple(sorted(days.items())))
+        for table in TABLE_COLUMNS:
+            assert self.table(table) == getattr(expected, table), table
+        assert self.staged() == staged
+
+    # --- What Dagster was told --------------------------------------------------------------------
+
+    def events(self, run_id: str) -> list[dg.DagsterEvent]:
+        """Return what happened in a run."""
+        return [
+            entry.dagster_event for entry in self.instance.all_logs(run_id) if entry.dagster_event
+        ]
+
+    def materialized(self, run_id: str) -> set[tuple[str, str | None]]:
+        """Return the assets and days that a run has materialized."""
+        return {
+            (event.asset_key.to_user_string(), event.partition)
+            for event in self.events(run_id)
+            if event.is_step_materialization and event.asset_key
+        }
+
+    def metadata(self, run_id: str, asset: str, day: date | None = None) -> dict[str, Any]:
+        """Return what a run said of the asset, or of one day of it."""
+        return {
+            name: value.value
+            for event in self.events(run_id)
+            if event.is_step_materialization
+            and event.asset_key == dg.AssetKey(asset.split("/"))
+            and event.partition == (day and str(day))
+            for name, value in event.step_materialization_data.materialization.metadata.items()
+        }
+
+    def checks(self, run_id: str) -> dict[str, bool]:
+        """Return which checks of a run passed."""
+        return {
+            event.asset_check_evaluation_data.check_name: event.asset_check_evaluation_data.passed
+            for event in self.events(run_id)
+            if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        }
+
+
+def calls(pipeline: Pipeline, path: str) -> int:
+    """Return how many calls of a path the report API got."""
+    return sum(call.path == path for call in pipeline.simulator.calls)
+
+
+def holding(files: GivenFiles, *days: date) -> dict[date, Delivery]:
+    """Return what holds each of the days: its increment, else the report."""
+    first, last = files.days or (min(days), max(days))
+    return {
+        day: Delivery(files.increments[day], day, day)
+        if day in files.increments
+        else Delivery(files.orders, first, last)
+        for day in days
+    }
+
+
+_numbers = count(1)
+
+
+def _run_id() -> str:
+    return f"test-run-{next(_numbers)}"
+
+
+@cache
+def _expected(days: tuple[tuple[date, Delivery], ...]) -> tuple[Mart, list[Order]]:
+    """Return the model's mart and staged orders; it takes its time, so each is made once."""
+    readings = {delivery: oracle.read(delivery) for delivery in {held for _, held in days}}
+    staged = [order for day, held in days for order in readings[held].orders_of(day)]
+    return oracle.mart(dict(days)), staged
