@@ -3,10 +3,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint lock clean
+.PHONY: demo ui test lint lock clean
 
 demo: .venv/installed ## the whole pipeline on embedded parts, and the retention table
 	$(BIN)/etl-assets demo
+
+ui: .venv/installed ## Dagster's UI and daemon, on what the demo has loaded
+	$(BIN)/etl-assets up
 
 test: .venv/installed ## all tests, on a real PostgreSQL, S3 server and HTTP API
 	$(BIN)/pytest

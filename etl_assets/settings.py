@@ -5,6 +5,7 @@ part needs, so that a command asks only for what it uses. The variables are docu
 `.env.example`.
 """
 
+import os
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Self
@@ -93,6 +94,12 @@ class WarehouseSettings(_Settings):
     """Where the warehouse is."""
 
     url: Annotated[SecretStr, AfterValidator(_postgres_url)] = Field(alias="WAREHOUSE_URL")
+
+    @classmethod
+    def is_set(cls) -> bool:
+        """Return whether the environment names a warehouse at all."""
+        load_dotenv(Path(".env"))
+        return bool(os.environ.get("WAREHOUSE_URL"))
 
 
 class ReportApiSettings(_Settings):

@@ -1,17 +1,12 @@
-"""The SQL statements, by the name of their file in `sql/`.
-
-In a checkout the folder lies beside the package, in a wheel inside it.
-"""
+"""The SQL statements, by the name of their file in `sql/`."""
 
 from functools import cache
-from pathlib import Path
 from typing import LiteralString, cast
 
-_PACKAGE = Path(__file__).parent
-SQL_FOLDER = next(
-    folder for folder in (_PACKAGE / "sql", _PACKAGE.parent / "sql") if folder.is_dir()
-)
-MIGRATIONS = SQL_FOLDER / "migrations"
+from etl_assets.shipped import shipped
+
+_SQL = shipped("sql")
+MIGRATIONS = _SQL / "migrations"
 
 
 @cache
@@ -20,7 +15,7 @@ def statement(name: str) -> LiteralString:
 
     Only the project's own files are read, so the text is as trusted as a literal.
     """
-    return cast(LiteralString, (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8"))
+    return cast(LiteralString, (_SQL / f"{name}.sql").read_text(encoding="utf-8"))
 
 
 @cache

@@ -12,6 +12,7 @@ from etl_assets.cli.demo import demo
 from etl_assets.cli.loading import backfill, increment, rebuild
 from etl_assets.cli.reading import rejected, retention, status
 from etl_assets.cli.schema import doctor, migrate
+from etl_assets.cli.up import up
 from etl_assets.errors import ConfigurationError, EtlError
 
 _FAILED = 1
@@ -56,5 +57,6 @@ for command in (
     status,
     rejected,
     demo,
+    up,
 ):
     main.add_command(command)

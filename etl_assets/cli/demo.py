@@ -39,7 +39,7 @@ def demo(days: int | None, fresh: bool) -> None:
             world.delete()
         world.start()
     try:
-        os.environ.update(world.environment())
+        os.environ.update(world.environment() | world.dagster_environment())
         _load(days)
     finally:
         world.stop()

@@ -19,6 +19,7 @@ from etl_assets.embedded.object_store import REGION, EmbeddedObjectStore
 from etl_assets.embedded.postgres import EmbeddedPostgres
 from etl_assets.embedded.simulator import GeneratedOrders, Simulator, SourceFiles
 from etl_assets.errors import ConfigurationError
+from etl_assets.shipped import shipped
 
 TIMEZONE = "Europe/Moscow"
 WAREHOUSE = "warehouse"
@@ -153,6 +154,18 @@ class EmbeddedWorld:
             "ETL_TIMEZONE": TIMEZONE,
             "ETL_POLL_SECONDS": f"{min(10.0, max(0.1, self._report_seconds / 5)):g}",
             "ETL_POLL_TIMEOUT_SECONDS": "600",
+        }
+
+    def dagster_environment(self) -> dict[str, str]:
+        """Return the variables that make Dagster keep its runs in this world, and set it up."""
+        home = self._folder / "dagster"
+        home.mkdir(exist_ok=True)
+        shutil.copyfile(shipped("dagster.yaml"), home / "dagster.yaml")
+        url = self.postgres.url(DAGSTER)
+        return {
+            "DAGSTER_HOME": str(home),
+            "DAGSTER_POSTGRES_URL": url.replace("postgresql://", "postgresql+psycopg2://"),
+            "DAGSTER_EVENT_BATCH_SIZE": "50",
         }
 
     def _start_postgres(self) -> None:

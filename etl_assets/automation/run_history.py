@@ -1,0 +1,117 @@
+"""What Dagster knows of a day's runs: which are about to start, and which have failed.
+
+Only for pausing and for not launching twice: whether a day is loaded is for `etl.load` to say.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
+
+from etl_assets.assets.common import PLANNED_TAG
+from etl_assets.automation.jobs import ORDER_REPORT_JOB
+
+_ABOUT_TO_START = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+]
+_STARTING_MINUTES = 15
+"""A run that has not started by then never will: its process is gone."""
+
+_LOCKS_WITHIN = timedelta(minutes=1)
+"""A started run shows its days as being loaded by then, for as long as it lives."""
+
+_LOOK_BACK = 20
+
+
+@dataclass(frozen=True)
+class Failures:
+    """The failed tries of a day since it was last loaded: how many, and when the last ended."""
+
+    count: int
+    last: datetime | None
+
+
+class RunHistory:
+    """The runs of a Dagster instance, as the planner sees them."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+
+    def days_about_to_load(self) -> set[date]:
+        """Return the days of runs that wait, or have only just started."""
+        return {day for run in self._about_to_start() for day in _days(run)}
+
+    def report_is_asked_for(self) -> bool:
+        """Return whether a run that asks for a report waits, or goes on."""
+        active = [*_ABOUT_TO_START, dg.DagsterRunStatus.STARTED]
+        runs = self._instance.get_run_records(
+            dg.RunsFilter(
+                job_name=ORDER_REPORT_JOB,
+                statuses=active,
+                created_after=datetime.now(UTC) - timedelta(minutes=_STARTING_MINUTES),
+            ),
+            limit=1,
+        )
+        return bool(runs)
+
+    def failures(self, tags: dict[str, str]) -> Failures:
+        """Return the failed tries among the runs with these tags, since the last success.
+
+        A run that was killed is no try: it has no failed step.
+        """
+        count, last = 0, None
+        for record in self._instance.get_run_records(dg.RunsFilter(tags=tags), limit=_LOOK_BACK):
+            if record.dagster_run.status is dg.DagsterRunStatus.SUCCESS:
+                break
+            if record.dagster_run.status is dg.DagsterRunStatus.FAILURE and self._has_failed_step(
+                record.dagster_run.run_id
+            ):
+                count += 1
+                ended = datetime.fromtimestamp(record.end_time or 0, UTC)
+                last = max(last or ended, ended)
+        return Failures(count, last)
+
+    def _has_failed_step(self, run_id: str) -> bool:
+        failed = self._instance.get_records_for_run(
+            run_id, of_type=dg.DagsterEventType.STEP_FAILURE, limit=1
+        )
+        return bool(failed.records)
+
+    def _about_to_start(self) -> Sequence[dg.DagsterRun]:
+        now = datetime.now(UTC)
+        waiting = self._instance.get_run_records(
+            dg.RunsFilter(
+                statuses=_ABOUT_TO_START,
+                updated_after=now - timedelta(minutes=_STARTING_MINUTES),
+            )
+        )
+        queued = self._instance.get_run_records(
+            dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED])
+        )
+        started = self._instance.get_run_records(
+            dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], updated_after=now - _LOCKS_WITHIN)
+        )
+        return [record.dagster_run for record in (*waiting, *queued, *started)]
+
+
+def planned_tags(day: date) -> dict[str, str]:
+    """Return the tags of the planner's runs of a day."""
+    return {PLANNED_TAG: "true", PARTITION_NAME_TAG: day.isoformat()}
+
+
+def _days(run: dg.DagsterRun) -> list[date]:
+    """Return the days that a run was launched for."""
+    first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG) or run.tags.get(PARTITION_NAME_TAG)
+    last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG) or first
+    if not first or not last:
+        return []
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
+    return [start + timedelta(days=count) for count in range((end - start).days + 1)]

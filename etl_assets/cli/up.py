@@ -1,0 +1,70 @@
+"""Dagster's UI and daemon, on embedded parts or on what the environment names."""
+
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+
+import click
+
+from etl_assets.cli.demo import FOLDER
+from etl_assets.errors import ConfigurationError
+
+
+@click.command()
+@click.option("--port", default=3000, show_default=True, help="The port of the UI on 127.0.0.1.")
+def up(port: int) -> None:
+    """Start Dagster's UI and daemon; Ctrl-C stops them.
+
+    They work on the demo's parts and what those hold. Where WAREHOUSE_URL is set they work on what
+    the environment names, with Dagster's own storage as the dagster.yaml in DAGSTER_HOME says.
+
+    \b
+    Examples:
+      etl-assets up
+      etl-assets up --port 3001
+    """
+    from etl_assets.cli.output import progress, say
+    from etl_assets.embedded.dagster_servers import DagsterServers
+
+    with _parts() as environment:
+        servers = DagsterServers(FOLDER / "dagster", port, environment)
+        with progress("Starting Dagster"):
+            servers.start()
+        try:
+            say(f"Dagster is at {servers.url}, Ctrl-C stops it")
+            servers.wait()
+        except KeyboardInterrupt:
+            say("Stopping")
+        finally:
+            servers.stop()
+
+
+@contextmanager
+def _parts() -> Generator[Mapping[str, str]]:
+    """Give the environment of the embedded parts, started; or none where there are real ones."""
+    from etl_assets.settings import DagsterSettings, WarehouseSettings
+
+    if WarehouseSettings.is_set():
+        if not DagsterSettings.read().home:
+            raise ConfigurationError(
+                "DAGSTER_HOME is not set: set it to the folder of a dagster.yaml, such as this "
+                "project's (see .env.example)"
+            )
+        yield {}
+        return
+
+    from etl_assets.cli.output import progress
+    from etl_assets.embedded.world import EmbeddedWorld
+    from etl_assets.migrations import migrate
+    from etl_assets.resources import Warehouse
+
+    world = EmbeddedWorld(FOLDER)
+    with progress("Starting PostgreSQL, an S3 server and a report API"):
+        world.start()
+    try:
+        environment = world.environment() | world.dagster_environment()
+        os.environ.update(environment)
+        migrate(Warehouse(WarehouseSettings.read().url))
+        yield environment
+    finally:
+        world.stop()
