@@ -10,17 +10,20 @@ import os
 import shutil
 import signal
 from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Self
 
 import boto3
+import requests
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import (
+    RetryError,
     Retrying,
     retry_if_exception_type,
+    retry_if_result,
     stop_after_attempt,
     stop_after_delay,
     wait_exponential,
@@ -37,6 +40,7 @@ REGION = "us-east-1"
 # are closed within the first second, and what was acknowledged survives SIGKILL.
 _STOP: StopSteps = ((signal.SIGTERM, 3.0),)
 _READY_SECONDS = 60.0
+_NOT_YET = (BotoCoreError, ClientError, requests.RequestException)
 _PORT_OPTIONS = (
     *("s3.port", "s3.port.grpc", "filer.port", "filer.port.grpc", "master.port"),
     *("master.port.grpc", "volume.port", "volume.port.grpc", "admin.port"),
@@ -130,11 +134,10 @@ class EmbeddedObjectStore:
 
     def create_bucket(self, name: str) -> None:
         """Create the bucket unless it is there."""
-        client = self.client()
-        with suppress(
-            client.exceptions.BucketAlreadyExists, client.exceptions.BucketAlreadyOwnedByYou
-        ):
-            client.create_bucket(Bucket=name)
+        with closing(self.client()) as client:
+            there = client.exceptions.BucketAlreadyExists, client.exceptions.BucketAlreadyOwnedByYou
+            with suppress(*there):
+                client.create_bucket(Bucket=name)
 
     def _start_server(self, weed: Path) -> Supervised:
         data = self._folder / "data"
@@ -147,10 +150,14 @@ class EmbeddedObjectStore:
             **self._ports,
             "admin.port.grpc": self._ports["admin.port"] + _ADMIN_GRPC_OFFSET,
             "admin.ui": "false",
+            # Resuming, it misses the volume server's first call one time in eight, and waits four
+            # seconds for the next; what it would resume, the volume server tells it anyway.
+            "master.resumeState": "false",
             "master.telemetry": "false",
             "s3.autoCreateBucket": "false",
             "s3.port.iceberg": 0,
             "s3.port.lance": 0,
+            "volume.preStopSeconds": 0,
             "webdav": "false",
         }
         server = Supervised.start(
@@ -175,21 +182,29 @@ class EmbeddedObjectStore:
 
     def _wait_until_ready(self, server: Supervised) -> None:
         client = self.client()
+        master = requests.Session()
+        master.trust_env = False  # no proxy here either
+        topology = f"http://{LOOPBACK}:{self._ports['master.port']}/dir/status"
 
-        def ask() -> None:
+        def reaches_contents() -> bool:
             server.raise_if_ended()
             client.list_buckets()
+            # S3 answers before there is a volume server, and so any object's contents.
+            status: Any = master.get(topology, timeout=5).json()
+            return bool(status["Topology"]["DataCenters"])
 
         attempts = Retrying(
-            retry=retry_if_exception_type((BotoCoreError, ClientError)),
+            retry=retry_if_exception_type(_NOT_YET) | retry_if_result(lambda ready: not ready),
             stop=stop_after_delay(_READY_SECONDS),
             wait=wait_fixed(0.05),
-            reraise=True,
         )
         try:
-            attempts(ask)
-        except (BotoCoreError, ClientError) as error:
-            raise server.failure(f"did not answer for {_READY_SECONDS:.0f} s") from error
+            attempts(reaches_contents)
+        except RetryError as error:
+            raise server.failure(f"was not ready after {_READY_SECONDS:.0f} s") from error
+        finally:
+            client.close()
+            master.close()
 
     def _sockets(self) -> Iterable[Path]:
         """Return the Unix sockets that SeaweedFS puts into /tmp by itself, and leaves there."""
