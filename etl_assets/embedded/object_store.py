@@ -45,6 +45,7 @@ _PORT_OPTIONS = (
     *("s3.port", "s3.port.grpc", "filer.port", "filer.port.grpc", "master.port"),
     *("master.port.grpc", "volume.port", "volume.port.grpc", "admin.port"),
 )
+_LONGEST_SOCKET_PATH = 100  # bytes; the systems' limits are 103 and 107
 # SeaweedFS's worker looks for the admin server there, whatever `admin.port.grpc` says.
 _ADMIN_GRPC_OFFSET = 10_000
 
@@ -160,6 +161,10 @@ class EmbeddedObjectStore:
             "volume.preStopSeconds": 0,
             "webdav": "false",
         }
+        socket = self._folder / "s3.sock"
+        if len(os.fsencode(socket)) <= _LONGEST_SOCKET_PATH:
+            # The one that it leaves in /tmp even when it is stopped in good order.
+            options["s3.localSocket"] = str(socket)
         server = Supervised.start(
             "weed",
             [str(weed), "mini", *(f"-{name}={value}" for name, value in options.items())],
@@ -171,7 +176,7 @@ class EmbeddedObjectStore:
                 "GOMEMLIMIT": "512MiB",
             },
             # What it was last started with would add to what it is started with now.
-            leftovers=[data / "mini.options", *self._sockets()],
+            leftovers=[data / "mini.options", socket, *self._sockets()],
         )
         try:
             self._wait_until_ready(server)

@@ -14,7 +14,6 @@ from etl_assets.embedded import postgres as postgres_module
 from etl_assets.embedded.folder import FolderInUse
 from etl_assets.embedded.postgres import EmbeddedPostgres
 from etl_assets_tests.embedded.processes import (
-    AS_A_NORMAL_USER,
     LOOPBACK_IN_PROC,
     kill,
     listening_addresses,
@@ -218,10 +217,3 @@ def test_without_user_namespaces_root_keeps_what_nobody_needs_elsewhere(
     assert (refuge / "data").owner() == "nobody"
     postgres.delete()
     assert not refuge.exists()
-
-
-@as_root
-def test_a_normal_user_runs_it_as_itself(tmp_path: Path) -> None:
-    with program(HOLD, tmp_path / "postgres", prefix=AS_A_NORMAL_USER) as holder:
-        holder.communicate()
-        assert holder.returncode == 0

@@ -64,12 +64,6 @@ class Caller:
         return {name: self.read(address) for name, address in paths.items()}
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedObjectStore]:
-    with EmbeddedObjectStore(tmp_path_factory.mktemp("object-store")) as store:
-        yield store
-
-
 @pytest.fixture
 def files() -> SourceFiles:
     return GeneratedOrders(seed=7, rows_per_day=100)

@@ -116,5 +116,6 @@ def test_a_normal_user_can_start_it_and_sigterm_ends_all_of_it(tmp_path: Path) -
     with program(HOLD, folder, prefix=AS_A_NORMAL_USER) as holder:
         holder.send_signal(signal.SIGTERM)
         holder.wait()
+    assert (folder / "postgres" / "data").is_dir()
     for lock in (*folder.rglob("postgres.lock"), *folder.rglob("weed.lock")):
         wait_until_nothing_runs(lock)

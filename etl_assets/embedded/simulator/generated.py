@@ -118,7 +118,10 @@ class GeneratedOrders(SourceFiles):
             rows = self._rows(day).select(columns).with_row_index("id", offset=next_id)
             next_id += rows.height
             buffer = BytesIO()
-            rows.write_csv(buffer, include_header=False, line_terminator="\r\n")
+            # No text of ours needs quotes; not looking for any takes a third of the time.
+            rows.write_csv(
+                buffer, include_header=False, line_terminator="\r\n", quote_style="never"
+            )
             yield buffer.getvalue()
 
     def _rows(self, day: date) -> pl.DataFrame:
