@@ -14,6 +14,7 @@ from etl_assets.assets import (
     staging_user_order_log,
 )
 from etl_assets.automation.jobs import JOBS
+from etl_assets.automation.sensors import schedules, sensors
 from etl_assets.partitions import daily_partitions
 from etl_assets.resources import ObjectStoreResource, ReportApiResource, WarehouseResource
 from etl_assets.settings import PartitionSettings
@@ -31,6 +32,8 @@ def build_defs(settings: PartitionSettings) -> dg.Definitions:
             f_customer_retention,
         ],
         jobs=JOBS,
+        sensors=sensors(settings),
+        schedules=schedules(settings),
         resources={
             "report_api": ReportApiResource(),
             "object_store": ObjectStoreResource(),

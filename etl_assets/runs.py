@@ -36,6 +36,11 @@ class Runner:
         self._defs = defs
         self._instance = instance
 
+    @property
+    def instance(self) -> dg.DagsterInstance:
+        """Dagster's instance, which knows of other runs."""
+        return self._instance
+
     def run(
         self,
         job: str,

@@ -6,7 +6,7 @@ part needs, so that a command asks only for what it uses. The variables are docu
 """
 
 import os
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -139,10 +139,21 @@ class PartitionSettings(_Settings):
             )
         return self
 
+    def end_of(self, day: date) -> datetime:
+        """Return the moment at which a day ends in the source's time zone."""
+        midnight = datetime.combine(day + timedelta(days=1), time.min)
+        return midnight.replace(tzinfo=ZoneInfo(self.timezone))
+
     def last_day(self) -> date:
         """Return the last day that is over in the source's time zone, or `end_day` if earlier."""
         yesterday = datetime.now(ZoneInfo(self.timezone)).date() - timedelta(days=1)
         return min(yesterday, self.end_day or yesterday)
+
+
+class AutomationSettings(_Settings):
+    """How patient the sensors are."""
+
+    retry_pause_seconds: float = Field(default=300, alias="ETL_RETRY_PAUSE_SECONDS", ge=0)
 
 
 class LoadSettings(_Settings):

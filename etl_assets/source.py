@@ -11,9 +11,9 @@ The rules, the first that applies:
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
@@ -60,11 +60,17 @@ class RawFile:
 
 @dataclass(frozen=True)
 class NotThere:
-    """The source does not have a day: because it is `too_early` for an increment, or not yet."""
+    """The source does not have a day.
+
+    Attributes:
+        partition_day: the day.
+        why: what to tell people.
+        kind: too early for an increment, not there yet, or not where it ought to be.
+    """
 
     partition_day: date
     why: str
-    too_early: bool = False
+    kind: Literal["too early", "not yet", "missing"] = "missing"
 
 
 class Source:
@@ -99,6 +105,27 @@ class Source:
             Report(row["report_id"], row["start_day"], row["end_day"], row["paths"])
             for row in self._warehouse.rows("etl/ready_reports")
         ]
+
+    def report_asked_for_at(self) -> datetime | None:
+        """Return when the newest report was asked for, ready or not."""
+        reports = self._warehouse.rows("etl/reports")
+        return reports[0]["requested_at"] if reports else None
+
+    def redelivered(self, days: Sequence[date]) -> dict[date, str]:
+        """Return the days whose object is another version than was loaded, with its ETag.
+
+        Of an object that has changed, all days that were loaded from it are returned, also those
+        that were not asked about. An object that is gone has not changed.
+        """
+        now: dict[str, str] = {}
+        for uri in sorted({load["uri"] for load in self._loaded(days).values()}):
+            if stored := self._look(uri):
+                now[uri] = stored.etag
+        return {
+            load["partition_day"]: now[load["uri"]]
+            for load in self._warehouse.rows("etl/latest_loads", {"days": None})
+            if load["uri"] in now and load["etag"] != now[load["uri"]]
+        }
 
     def find(self, days: Sequence[date], choice: Choice) -> list[RawFile]:
         """Return the objects that hold the days, in their order.
@@ -186,8 +213,9 @@ class Source:
             report_id = reports[0].report_id
             increment = self._api.get_increment(report_id, day)
             if isinstance(increment, NotFound):
-                why = increment.why or "its increment is not there yet"
-                return NotThere(day, why, too_early=increment.why is not None)
+                if increment.why:
+                    return NotThere(day, increment.why, "too early")
+                return NotThere(day, "its increment is not there yet", "not yet")
             increment_id = increment.increment_id
             uris = self._addresses(increment.paths, _INCREMENT_SUFFIX, increment_id, reports[0])
             gone = "the increment's file is not in the object store"

@@ -7,12 +7,13 @@ knows nothing. Days go strictly in order: the first that is not done is the next
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 from etl_assets import errors
+from etl_assets.automation.run_history import Failures, RunHistory, planned_tags
 from etl_assets.partitions import days_between, in_words
 from etl_assets.resources.warehouse import Warehouse, days_being_loaded
-from etl_assets.settings import PartitionSettings
+from etl_assets.settings import AutomationSettings, PartitionSettings
 from etl_assets.source import NotThere, Source
 
 
@@ -55,16 +56,42 @@ class Unavailable:
     error: str
 
 
-Decision = Load | Wait | Blocked | Unavailable
+@dataclass(frozen=True)
+class AskForReport:
+    """Only a new report can bring the next day."""
+
+    why: str
+
+
+Decision = Load | Wait | Blocked | Unavailable | AskForReport
+
+_TRIES = 3
+_PAUSE_GROWTH = 4
+_FRESH_REPORT_AFTER = timedelta(hours=24)
+"""How long a day has to be over, and the last report asked for, before a new one is."""
 
 
 class Planner:
-    """Decides which day is next, from the warehouse's records and the source."""
+    """Decides which day is next, from the warehouse's records and the source.
 
-    def __init__(self, warehouse: Warehouse, source: Source, partitions: PartitionSettings) -> None:
+    Runs that wait, and failed tries, are Dagster's to know: its `history` is asked. Three tries a
+    day are made, with growing pauses; whoever asks with `pauses=False` is a person who has looked.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        source: Source,
+        partitions: PartitionSettings,
+        history: RunHistory,
+        *,
+        pauses: bool = True,
+    ) -> None:
         self._warehouse = warehouse
         self._source = source
         self._partitions = partitions
+        self._history = history
+        self._pauses = pauses
 
     def next(self, *, until: date | None = None) -> Decision:
         """Return what to do next; days after `until` are left alone."""
@@ -72,6 +99,28 @@ class Planner:
             return self._next(until)
         except errors.Unavailable as error:
             return Unavailable(str(error))
+
+    def is_being_loaded(self, day: date) -> bool:
+        """Return whether a session shows the day as being loaded, or a run for it waits."""
+        return (
+            day in days_being_loaded(self._warehouse) or day in self._history.days_about_to_load()
+        )
+
+    def hold(self, day: date, failures: Failures) -> Wait | Blocked | None:
+        """Return why what has failed before is not tried now, or None to try."""
+        if not failures.count or not self._pauses:
+            return None
+        if failures.count >= _TRIES:
+            return Blocked(
+                f"{day} has failed {failures.count} times",
+                "see the failed runs, mend the cause, then run: "
+                f"etl-assets backfill --from {day} --to {day}",
+            )
+        pause = AutomationSettings.read().retry_pause_seconds
+        again = failures.last + timedelta(seconds=pause * _PAUSE_GROWTH ** (failures.count - 1))
+        if datetime.now(UTC) < again:
+            return Wait(f"{day} has failed and is tried again at {again:%Y-%m-%d %H:%M} UTC")
+        return None
 
     def _next(self, until: date | None) -> Decision:
         reports = self._source.reports()
@@ -87,14 +136,29 @@ class Planner:
             return Wait(
                 f"{in_words(expected)}: everything is loaded" if expected else "no day is over yet"
             )
-        if day in days_being_loaded(self._warehouse):
+        if self.is_being_loaded(day):
             return Wait(f"{day} is being loaded")
+        if held := self.hold(day, self._history.failures(planned_tags(day))):
+            return held
         found = self._source.find_next(day)
-        if not isinstance(found, NotThere):
-            return Load(day)
-        if found.too_early:
+        return self._without(day, found) if isinstance(found, NotThere) else Load(day)
+
+    def _without(self, day: date, found: NotThere) -> Decision:
+        """Return what to do about a day that the source does not have."""
+        if found.kind == "too early":
             return Blocked(
                 f"the source no longer has {day}: {found.why}",
                 f"etl-assets backfill --new-report --from {day} --to {day}",
             )
+        if found.kind == "not yet" and self._fresh_report_is_due(day):
+            return AskForReport(f"{day} ended more than a day ago and its increment is not there")
         return Wait(f"{day}: {found.why}")
+
+    def _fresh_report_is_due(self, day: date) -> bool:
+        now = datetime.now(UTC)
+        asked = self._source.report_asked_for_at()
+        return (
+            now - self._partitions.end_of(day) > _FRESH_REPORT_AFTER
+            and (asked is None or now - asked > _FRESH_REPORT_AFTER)
+            and not self._history.report_is_asked_for()
+        )

@@ -33,10 +33,10 @@ _LOOK_BACK = 20
 
 @dataclass(frozen=True)
 class Failures:
-    """The failed tries of a day since it was last loaded: how many, and when the last ended."""
+    """The failed tries of a day since it was last loaded: how many, and when the last one ended."""
 
     count: int
-    last: datetime | None
+    last: datetime
 
 
 class RunHistory:
@@ -67,7 +67,7 @@ class RunHistory:
 
         A run that was killed is no try: it has no failed step.
         """
-        count, last = 0, None
+        count, last = 0, datetime.min.replace(tzinfo=UTC)
         for record in self._instance.get_run_records(dg.RunsFilter(tags=tags), limit=_LOOK_BACK):
             if record.dagster_run.status is dg.DagsterRunStatus.SUCCESS:
                 break
@@ -76,7 +76,7 @@ class RunHistory:
             ):
                 count += 1
                 ended = datetime.fromtimestamp(record.end_time or 0, UTC)
-                last = max(last or ended, ended)
+                last = max(last, ended)
         return Failures(count, last)
 
     def _has_failed_step(self, run_id: str) -> bool:

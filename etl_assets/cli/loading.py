@@ -115,15 +115,21 @@ def load_range(
     choice: str = "kept",
 ) -> None:
     """Load the days from first to last, by default those of the report, which is asked for."""
-    from etl_assets.automation.jobs import ORDER_BACKFILL, ORDER_REPORT_JOB
+    from etl_assets.automation.jobs import ORDER_BACKFILL
     from etl_assets.partitions import in_words
 
     if new_report or not work.source.reports():
-        ops = {"order_report": {"config": {"new_report": new_report}}}
-        work.run("Asking for the report", ORDER_REPORT_JOB, ops=ops)
+        _ask_for_report(work, new=new_report)
     days = _chosen_days(work, first, last)
     ops = {"raw__user_order_log": {"config": {"report": choice}}}
     work.run(f"Loading {in_words(days)}", ORDER_BACKFILL, days, ops=ops)
+
+
+def _ask_for_report(work: Pipeline, *, new: bool) -> None:
+    from etl_assets.automation.jobs import ORDER_REPORT_JOB
+
+    ops = {"order_report": {"config": {"new_report": new}}}
+    work.run("Asking for the report", ORDER_REPORT_JOB, ops=ops)
 
 
 def _chosen_days(work: Pipeline, first: date | None, last: date | None) -> list[date]:
@@ -172,14 +178,26 @@ def load_increments(work: Pipeline, until: date | None = None) -> None:
     """
     from etl_assets import errors
     from etl_assets.automation.jobs import ORDER_INCREMENT
-    from etl_assets.automation.planner import Blocked, Load, Planner, Unavailable, Wait
+    from etl_assets.automation.planner import (
+        AskForReport,
+        Blocked,
+        Load,
+        Planner,
+        Unavailable,
+        Wait,
+    )
+    from etl_assets.automation.run_history import RunHistory
     from etl_assets.cli.output import say
 
-    planner = Planner(work.warehouse, work.source, work.partitions)
+    history = RunHistory(work.runner.instance)
+    planner = Planner(work.warehouse, work.source, work.partitions, history, pauses=False)
     while True:
         match planner.next(until=until):
             case Load(day):
                 work.run(f"Loading {day}", ORDER_INCREMENT, [day], planned=True)
+            case AskForReport(why):
+                say(why)
+                _ask_for_report(work, new=True)
             case Wait(why):
                 say(f"Nothing more to load: {why}")
                 return

@@ -70,7 +70,11 @@ class ObjectStore:
     """
 
     def __init__(
-        self, settings: ObjectStoreSettings, *, retry_seconds: float = RETRY_SECONDS
+        self,
+        settings: ObjectStoreSettings,
+        *,
+        retry_seconds: float = RETRY_SECONDS,
+        answer_seconds: float = 30.0,
     ) -> None:
         # boto3 takes a quarter of a second to import, which `--help` need not pay.
         import boto3  # noqa: PLC0415
@@ -86,7 +90,7 @@ class ObjectStore:
             aws_secret_access_key=settings.secret_access_key.get_secret_value(),
             config=Config(
                 connect_timeout=5,
-                read_timeout=30,
+                read_timeout=answer_seconds,
                 retries={"total_max_attempts": 1},
                 s3={"addressing_style": "path"},
                 request_checksum_calculation="when_required",

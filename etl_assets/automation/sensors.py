@@ -1,0 +1,146 @@
+"""The sensors and the schedule: increments that load themselves.
+
+They keep no cursor and no run keys: what to do follows from the warehouse's records, the source and
+the runs that there are, so a wiped Dagster storage neither stops nor doubles anything. A tick asks
+briefly and never waits: whatever takes longer happens in a run.
+"""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from etl_assets.assets.common import PLANNED_TAG
+from etl_assets.automation.jobs import (
+    ORDER_INCREMENT,
+    ORDER_REPORT_JOB,
+    order_increment,
+    order_report_job,
+)
+from etl_assets.automation.planner import (
+    AskForReport,
+    Blocked,
+    Load,
+    Planner,
+    Unavailable,
+    Wait,
+)
+from etl_assets.automation.run_history import RunHistory, planned_tags
+from etl_assets.errors import Unavailable as ServiceUnavailable
+from etl_assets.partitions import days_between
+from etl_assets.resources import ObjectStore, ReportApi, Warehouse
+from etl_assets.settings import (
+    ObjectStoreSettings,
+    PartitionSettings,
+    ReportApiSettings,
+    WarehouseSettings,
+)
+from etl_assets.source import Source
+
+_ANSWER_SECONDS = 8.0
+"""How long a tick waits for one answer: a tick makes up to three calls and may take 60 s."""
+
+_REDELIVERY_DAYS = 14
+"""How far back re-deliveries are looked for; the source's increments reach back seven days."""
+
+_REDELIVERY_TAG = "etl_assets/redelivered_etag"
+
+
+def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
+    """Return the sensors."""
+
+    @dg.sensor(
+        jobs=[order_increment, order_report_job],
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Loads the next day when the source has it: strictly in order, at most one run "
+        "a day at a time, at most three tries with growing pauses.",
+    )
+    def next_increment(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        _, planner = _planner(context.instance, partitions)
+        decision = planner.next()
+        if isinstance(decision, AskForReport):
+            config = {"ops": {"order_report": {"config": {"new_report": True}}}}
+            return dg.RunRequest(job_name=ORDER_REPORT_JOB, run_config=config)
+        return _load(decision)
+
+    @dg.sensor(
+        job=order_increment,
+        minimum_interval_seconds=600,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Loads the days again whose object was replaced at the address that they were "
+        "loaded from.",
+    )
+    def redelivered_increments(
+        context: dg.SensorEvaluationContext,
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        source, planner = _planner(context.instance, partitions)
+        history = RunHistory(context.instance)
+        last = partitions.last_day()
+        try:
+            redelivered = source.redelivered(
+                days_between(last - timedelta(days=_REDELIVERY_DAYS), last)
+            )
+        except ServiceUnavailable as error:
+            return dg.SkipReason(str(error))
+        requests: list[dg.RunRequest] = []
+        held: list[str] = []
+        for day, etag in redelivered.items():
+            tags = {PLANNED_TAG: "true", _REDELIVERY_TAG: etag}
+            failures = history.failures(planned_tags(day) | tags)
+            if planner.is_being_loaded(day):
+                held.append(f"{day} is being loaded")
+            elif hold := planner.hold(day, failures):
+                held.append(hold.why)
+            else:
+                requests.append(dg.RunRequest(partition_key=day.isoformat(), tags=tags))
+        return requests or dg.SkipReason("; ".join(held) or "no loaded object was replaced")
+
+    return [next_increment, redelivered_increments]
+
+
+def schedules(partitions: PartitionSettings) -> list[dg.ScheduleDefinition]:
+    """Return the schedule, for those who would rather load once a day than when a day is there."""
+
+    @dg.schedule(
+        job=order_increment,
+        cron_schedule="0 6 * * *",
+        execution_timezone=partitions.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Loads the next day every morning, as next_increment would.",
+    )
+    def daily_increment(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        _, planner = _planner(context.instance, partitions)
+        return _load(planner.next())
+
+    return [daily_increment]
+
+
+def _planner(instance: dg.DagsterInstance, partitions: PartitionSettings) -> tuple[Source, Planner]:
+    """Return the source and the planner on it, both with little patience."""
+    warehouse = Warehouse(WarehouseSettings.read().url, retry_seconds=0)
+    source = Source(
+        warehouse,
+        ReportApi(ReportApiSettings.read(), retry_seconds=0, answer_seconds=_ANSWER_SECONDS),
+        ObjectStore(ObjectStoreSettings.read(), retry_seconds=0, answer_seconds=_ANSWER_SECONDS),
+    )
+    return source, Planner(warehouse, source, partitions, RunHistory(instance))
+
+
+def _load(
+    decision: Load | Wait | Blocked | Unavailable | AskForReport,
+) -> dg.RunRequest | dg.SkipReason:
+    match decision:
+        case Load(day):
+            return dg.RunRequest(
+                job_name=ORDER_INCREMENT,
+                partition_key=day.isoformat(),
+                tags={PLANNED_TAG: "true"},
+            )
+        case Wait(why):
+            return dg.SkipReason(why)
+        case Blocked(why, remedy):
+            return dg.SkipReason(f"{why}. What to do: {remedy}")
+        case Unavailable(error):
+            return dg.SkipReason(error)
+        case AskForReport(why):
+            return dg.SkipReason(f"{why}. Sensor next_increment asks for a new report")
