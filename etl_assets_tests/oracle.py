@@ -9,7 +9,7 @@ The path of a row, top down as in the file: a delivery's bytes become records (`
 become rows of named texts (`_rows`), a row becomes an order or is rejected (`_order`), `read` drops
 the copies and the conflicting versions, `mart` builds the tables from the orders of each day.
 
-The csv module isn't used: it takes a lone carriage return for an error, and a stray quote for text.
+The csv module isn't used: it takes a stray quote for text.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from typing import Literal, NamedTuple
 Status = Literal["shipped", "refunded"]
 
 ReasonKind = Literal[
-    "too many fields",  # more than the header has
+    "too many fields",  # a value beyond the header's columns
     "missing value",  # an empty field, or one that the row is too short to have
     "unparsable value",  # not of the column's form; a text with a NUL character
     "out of range",  # of the right form, but more than the column's type holds exactly
@@ -143,10 +143,10 @@ OPTIONAL_COLUMNS = {"id", "uniq_id", "status"}
 MAX_LINE_BYTES = 1024 * 1024
 
 # RFC 4180, with LF for CRLF and the end of the text for a last line end: a field is quoted, with
-# quotes inside doubled, or it has neither quote, comma nor line feed; a separator follows it.
+# quotes inside doubled, or it has neither quote, comma nor line end; a separator follows it.
 _FIELD = re.compile(
     r"""
-    (?: "(?P<quoted> [^"]* (?: "" [^"]* )* )" | (?P<plain> [^",\n]*? ) )
+    (?: "(?P<quoted> [^"]* (?: "" [^"]* )* )" | (?P<plain> [^",\r\n]* ) )
     (?P<separator> , | \r?\n | \r?\Z )
     """,
     re.VERBOSE,
@@ -190,7 +190,7 @@ def _text_of(body: bytes) -> str:
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is not a blank line, with the number of the line on which it begins."""
+    """Each record that has a value, with the number of the line on which it begins."""
     line, position = 1, 0
     while position < len(text):
         start = position
@@ -200,12 +200,13 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
             match = _FIELD.match(text, position)
             if match is None:
                 raise Refused(
-                    f"the record at line {line} has a quote that is not closed or doubled"
+                    f"the record at line {line} has a quote that is not closed or doubled,"
+                    " or a carriage return on its own"
                 )
             quoted, plain, separator = match.group("quoted", "plain", "separator")
             fields.append(plain if quoted is None else quoted.replace('""', '"'))
             position = match.end()
-        if text[start:position] not in {"\n", "\r\n", "\r"}:
+        if any(fields):
             yield line, fields
         line += text.count("\n", start, position)
 
@@ -224,7 +225,7 @@ def _rows(body: bytes) -> Iterator[_Row]:
     for line, fields in records:
         padded = fields + [""] * (len(header) - len(fields))
         texts = {column: padded[place] for column, place in place_of.items()}
-        yield _Row(line, texts, too_many_fields=len(fields) > len(header))
+        yield _Row(line, texts, too_many_fields=any(fields[len(header) :]))
 
 
 # --- From a row to an order -----------------------------------------------------------------------

@@ -5,12 +5,21 @@ import hashlib
 import io
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etl_assets_tests.files import (
+    COLUMNS,
+    MONDAY,
+    ORDER,
+    TUESDAY,
+    RealFiles,
+    csv_file,
+    increment,
+    without,
+)
 from etl_assets_tests.oracle import (
     MAX_LINE_BYTES,
     TABLE_COLUMNS,
@@ -23,49 +32,6 @@ from etl_assets_tests.oracle import (
     mart,
     read,
 )
-
-MONDAY = date(2024, 2, 26)
-TUESDAY = MONDAY + timedelta(days=1)
-
-# --- Files written by hand ------------------------------------------------------------------------
-
-ORDER = {
-    "id": "1",
-    "uniq_id": "a",
-    "date_time": "2024-02-26T00:00:00",
-    "city_id": "0",
-    "city_name": "Москва",
-    "customer_id": "7",
-    "first_name": "Ольга",
-    "last_name": "Орлова",
-    "item_id": "3",
-    "item_name": "Яблоко",
-    "quantity": "2",
-    "payment_amount": "100",
-    "status": "shipped",
-}
-COLUMNS = tuple(ORDER)
-
-
-def csv_file(*rows: dict[str, str] | str, columns: tuple[str, ...] = COLUMNS) -> bytes:
-    """A file of orders: ORDER with each row's values instead, or the row's line as it is."""
-    lines = [",".join(columns)]
-    for row in rows:
-        values = row if isinstance(row, str) else ORDER | row
-        lines.append(
-            values
-            if isinstance(values, str)
-            else ",".join(values.get(column, "") for column in columns)
-        )
-    return "".join(f"{line}\r\n" for line in lines).encode()
-
-
-def without(*columns: str) -> tuple[str, ...]:
-    return tuple(column for column in COLUMNS if column not in columns)
-
-
-def increment(body: bytes, day: date = MONDAY) -> Delivery:
-    return Delivery(body, day, day)
 
 
 def read_rows(*rows: dict[str, str] | str, columns: tuple[str, ...] = COLUMNS) -> Reading:
@@ -88,26 +54,15 @@ def reasons(reading: Reading) -> list[tuple[int, date | None, str]]:
 
 # --- The real files -------------------------------------------------------------------------------
 
-SOURCE_FILES = Path(__file__).parents[2] / "shared" / "source-files"
-needs_source_files = pytest.mark.skipif(
-    not SOURCE_FILES.is_dir(),
-    reason=f"the source's real files are not here: no folder {SOURCE_FILES}",
-)
+
+@pytest.fixture(scope="module")
+def report(real_files: RealFiles) -> Delivery:
+    return real_files.report
 
 
 @pytest.fixture(scope="module")
-def report() -> Delivery:
-    body = (SOURCE_FILES / "report" / "user_order_log.csv").read_bytes()
-    return Delivery(body, date(2024, 2, 2), date(2024, 2, 24))
-
-
-@pytest.fixture(scope="module")
-def real_days(report: Delivery) -> dict[date, Delivery]:
-    days = {date(2024, 2, number): report for number in range(2, 25)}
-    for folder in (SOURCE_FILES / "increments").iterdir():
-        day = date.fromisoformat(folder.name)
-        days[day] = increment((folder / "user_order_log_inc.csv").read_bytes(), day)
-    return days
+def real_days(real_files: RealFiles) -> dict[date, Delivery]:
+    return real_files.days
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +70,6 @@ def real_mart(real_days: dict[date, Delivery]) -> Mart:
     return mart(real_days)
 
 
-@needs_source_files
 def test_the_real_report_is_mostly_copies(report: Delivery):
     reading = read(report)
     assert (reading.rows, len(reading.orders), len(reading.rejected)) == (22_525, 5_119, 0)
@@ -123,14 +77,12 @@ def test_the_real_report_is_mostly_copies(report: Delivery):
     assert sum(order.payment_amount for order in reading.orders) == 2_643_175
 
 
-@needs_source_files
 def test_the_real_days_give_the_known_facts(real_mart: Mart):
     assert len(real_mart.f_sales) == 6_992
     assert sum(sale.status == "refunded" for sale in real_mart.f_sales) == 92
     assert sum(sale.payment_amount for sale in real_mart.f_sales) == 3_494_480
 
 
-@needs_source_files
 def test_the_real_days_give_the_known_weeks(real_mart: Mart):
     assert real_mart.f_customer_retention_weekly == [
         (date(2024, 1, 29), 453, 251_710, 58, 61_640, 0, 0),
@@ -141,7 +93,6 @@ def test_the_real_days_give_the_known_weeks(real_mart: Mart):
     ]
 
 
-@needs_source_files
 def test_the_real_days_are_loaded_without_a_gap_or_a_rejected_row(real_mart: Mart):
     assert len(real_mart.loaded_day) == len(real_mart.d_calendar) == 31
     assert sum(day.orders for day in real_mart.loaded_day) == 6_992
@@ -150,12 +101,10 @@ def test_the_real_days_are_loaded_without_a_gap_or_a_rejected_row(real_mart: Mar
     assert all(18 <= day.orders <= 523 for day in real_mart.loaded_day)
 
 
-@needs_source_files
 def test_a_real_day_delivered_again_changes_its_week_and_no_other(
-    real_days: dict[date, Delivery], real_mart: Mart
+    real_files: RealFiles, real_mart: Mart
 ):
-    again = SOURCE_FILES / "same-day-other-report" / "2024-02-26" / "user_order_log_inc.csv"
-    changed = mart(real_days | {MONDAY: increment(again.read_bytes())})
+    changed = mart(real_files.days | {MONDAY: real_files.monday_of_other_report})
     assert changed.f_customer_retention_weekly[:4] == real_mart.f_customer_retention_weekly[:4]
     assert changed.f_customer_retention_weekly[4] != real_mart.f_customer_retention_weekly[4]
 
@@ -184,14 +133,14 @@ def test_a_row_becomes_an_order_of_typed_values():
     ]
 
 
-def test_blank_lines_are_no_rows_but_count_as_lines():
-    reading = read_rows("", {"uniq_id": "a"}, "", "", {"uniq_id": "b"}, "")
+@pytest.mark.parametrize("line", ["", ",", "," * 20, '""', ',"",'])
+def test_lines_without_a_value_are_no_rows_but_count_as_lines(line: str):
+    reading = read_rows(line, {"uniq_id": "a"}, line, line, {"uniq_id": "b"}, line)
     assert (reading.rows, kept_lines(reading)) == (2, [3, 6])
 
 
-def test_a_line_of_blanks_or_empty_quotes_is_a_row():
-    for line in (" ", '""'):
-        assert reasons(read_rows(line)) == [(2, None, "missing value")]
+def test_a_line_of_blanks_is_a_row():
+    assert reasons(read_rows(" ")) == [(2, None, "missing value")]
 
 
 def test_a_row_over_several_lines_has_the_number_of_its_first():
@@ -220,8 +169,8 @@ def test_a_file_cut_within_its_last_line_end_is_whole():
     assert read_body(body.removesuffix(b"\n")) == read_body(body)
 
 
-def test_a_lone_carriage_return_is_a_character():
-    reading = read_rows({"item_name": "Яб\rлоко"}, {"uniq_id": "b", "quantity": "2\r"})
+def test_a_carriage_return_within_quotes_is_a_character():
+    reading = read_rows({"item_name": '"Яб\rлоко"'}, {"uniq_id": "b", "quantity": '"2\r"'})
     assert reading.orders[0].item_name == "Яб\rлоко"
     assert reasons(reading) == [(3, MONDAY, "unparsable value")]
 
@@ -298,6 +247,7 @@ def test_a_known_column_may_not_come_twice(column: str):
         (csv_file({}, {"item_name": '"Стул'}, {}), "line 3 has a quote"),
         (csv_file({"item_name": '"Стул"дачный'}), "line 2 has a quote"),
         (csv_file({"item_name": 'Стул "дачный"'}), "line 2 has a quote"),
+        (csv_file({"item_name": "Яб\rлоко"}), "line 2 .* carriage return on its own"),
     ],
 )
 def test_a_file_that_cannot_be_trusted_is_refused(body: bytes, reason: str):
@@ -339,9 +289,16 @@ def test_a_row_with_too_few_fields_has_missing_values():
     assert reasons(read_rows("1,a,2024-02-26,0")) == [(2, MONDAY, "missing value")]
 
 
-def test_a_row_with_too_many_fields_is_rejected():
+@pytest.mark.parametrize("surplus", [",x", ",,x", ", ", ',"x",'])
+def test_a_row_with_a_value_too_many_is_rejected(surplus: str):
     whole = ",".join(ORDER.values())
-    assert reasons(read_rows(whole + ",")) == [(2, MONDAY, "too many fields")]
+    assert reasons(read_rows(whole + surplus)) == [(2, MONDAY, "too many fields")]
+
+
+@pytest.mark.parametrize("surplus", [",", ",,", ',"",'])
+def test_commas_at_the_end_of_a_row_are_no_values(surplus: str):
+    whole = ",".join(ORDER.values())
+    assert kept_lines(read_rows(whole + surplus)) == [2]
 
 
 @pytest.mark.parametrize(
