@@ -13,12 +13,16 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import load_dotenv
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
-    model_validator,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -34,9 +38,22 @@ def _time_zone(name: str) -> str:
     return name
 
 
+def _day(text: object) -> object:
+    # pydantic would take 20240225 for seconds since 1970.
+    try:
+        return date.fromisoformat(text) if isinstance(text, str) else text
+    except ValueError:
+        raise ValueError("give a day such as 2024-02-25") from None
+
+
 def _http_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        # Its own words quote the address.
+        parts, is_address = urlsplit(""), False
+    if not is_address:
         raise ValueError("give an address such as https://host/")
     if parts.username or parts.password:
         raise ValueError("leave user and password out of the address")
@@ -44,13 +61,43 @@ def _http_url(url: str) -> str:
 
 
 def _postgres_url(url: SecretStr) -> SecretStr:
-    parts = urlsplit(url.get_secret_value())
-    if parts.scheme not in {"postgresql", "postgres"} or parts.path in {"", "/"}:
-        raise ValueError("give an address such as postgresql://user:password@host:5432/database")
+    address = url.get_secret_value()
+    try:
+        parts = conninfo_to_dict(address)
+    except ProgrammingError:
+        parts = {}
+    # A password with a slash makes the rest of itself the port; libpq would quote that.
+    ports = str(parts.get("port") or "").split(",")
+    has_scheme = address.startswith(("postgresql://", "postgres://"))
+    if not has_scheme or not parts.get("dbname") or not all(p.isdecimal() or not p for p in ports):
+        raise ValueError(
+            "give an address such as postgresql://user:password@host:5432/database, with / in "
+            "the password written %2F, @ written %40"
+        )
     return url
 
 
+def _header(text: str) -> str:
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("only printable ASCII characters can be sent, all in one line")
+    return text
+
+
+def _secret_header(text: SecretStr) -> SecretStr:
+    _header(text.get_secret_value())
+    return text
+
+
+def _folder(path: str) -> str:
+    folder = Path(path).expanduser()
+    if not folder.is_absolute() or not folder.is_dir():
+        raise ValueError("give the absolute path of a folder that exists")
+    return path
+
+
+Day = Annotated[date, BeforeValidator(_day)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Header = Annotated[str, AfterValidator(_header)]
 
 
 class _Settings(BaseSettings):
@@ -76,6 +123,22 @@ class _Settings(BaseSettings):
             return cls()
         except ValidationError as error:
             raise ConfigurationError("\n".join(_complaints(error))) from None
+
+
+def require(*needed: type[_Settings]) -> None:
+    """Check all the settings that a command is going to need, before it starts.
+
+    Raises:
+        ConfigurationError: one line a variable that is missing or malformed, of all of them.
+    """
+    complaints: list[str] = []
+    for settings in needed:
+        try:
+            settings.read()
+        except ConfigurationError as error:
+            complaints.append(str(error))
+    if complaints:
+        raise ConfigurationError("\n".join(complaints))
 
 
 def _complaints(error: ValidationError) -> list[str]:
@@ -106,9 +169,9 @@ class ReportApiSettings(_Settings):
     """Where the report API is, and how it is asked."""
 
     url: HttpUrl = Field(alias="REPORT_API_URL")
-    key: SecretStr = Field(alias="REPORT_API_KEY")
-    nickname: str = Field(alias="REPORT_API_NICKNAME")
-    cohort: str = Field(alias="REPORT_API_COHORT")
+    key: Annotated[SecretStr, AfterValidator(_secret_header)] = Field(alias="REPORT_API_KEY")
+    nickname: Header = Field(alias="REPORT_API_NICKNAME")
+    cohort: Header = Field(alias="REPORT_API_COHORT")
     poll_seconds: float = Field(default=10, alias="ETL_POLL_SECONDS", gt=0)
     poll_timeout_seconds: float = Field(default=600, alias="ETL_POLL_TIMEOUT_SECONDS", gt=0)
 
@@ -119,25 +182,25 @@ class ObjectStoreSettings(_Settings):
     endpoint_url: HttpUrl = Field(alias="AWS_ENDPOINT_URL_S3")
     access_key_id: str = Field(alias="AWS_ACCESS_KEY_ID")
     secret_access_key: SecretStr = Field(alias="AWS_SECRET_ACCESS_KEY")
-    region: str = Field(default="us-east-1", alias="AWS_DEFAULT_REGION")
+    region: str = Field(default="us-east-1", alias="AWS_DEFAULT_REGION", pattern="^[A-Za-z0-9-]+$")
 
 
 class PartitionSettings(_Settings):
     """Which days there are."""
 
-    start_day: date = Field(alias="ETL_START_DATE")
-    end_day: date | None = Field(default=None, alias="ETL_END_DATE")
+    start_day: Day = Field(alias="ETL_START_DATE")
+    end_day: Day | None = Field(default=None, alias="ETL_END_DATE")
     timezone: Annotated[str, AfterValidator(_time_zone)] = Field(
         default="Europe/Moscow", alias="ETL_TIMEZONE"
     )
 
-    @model_validator(mode="after")
-    def _ends_after_it_starts(self) -> Self:
-        if self.end_day is not None and self.end_day < self.start_day:
-            raise ValueError(
-                f"ETL_END_DATE ({self.end_day}) is before ETL_START_DATE ({self.start_day})"
-            )
-        return self
+    @field_validator("end_day")
+    @classmethod
+    def _ends_after_it_starts(cls, end_day: date | None, info: ValidationInfo) -> date | None:
+        start_day: date | None = info.data.get("start_day")
+        if end_day and start_day and end_day < start_day:
+            raise ValueError(f"{end_day} is before ETL_START_DATE ({start_day})")
+        return end_day
 
     def end_of(self, day: date) -> datetime:
         """Return the moment at which a day ends in the source's time zone."""
@@ -165,4 +228,4 @@ class LoadSettings(_Settings):
 class DagsterSettings(_Settings):
     """Where Dagster keeps its runs."""
 
-    home: str | None = Field(default=None, alias="DAGSTER_HOME")
+    home: Annotated[str, AfterValidator(_folder)] | None = Field(default=None, alias="DAGSTER_HOME")
