@@ -63,4 +63,4 @@ def retried_for(seconds: float, function: Callable[P, T], *args: P.args, **kwarg
         return retrying(function, *args, **kwargs)
     except Transient as error:
         tries = retrying.statistics.get("attempt_number", 1)
-        raise Unavailable(f"{error} ({tries} tries)") from error
+        raise Unavailable(f"{error} ({tries} tries)" if tries > 1 else str(error)) from error

@@ -164,7 +164,12 @@ class ObjectStore:
             ) from error
         except exceptions.ClientError as error:
             raise _client_error(where, error) from error
-        except (exceptions.HTTPClientError, exceptions.IncompleteReadError, ProtocolError) as error:
+        except (
+            exceptions.ConnectionError,
+            exceptions.HTTPClientError,
+            exceptions.IncompleteReadError,
+            ProtocolError,
+        ) as error:
             raise Transient(
                 f"{where}: the object store could not be reached or broke off "
                 f"({type(error).__name__}). Check AWS_ENDPOINT_URL_S3 and the network"
