@@ -12,12 +12,17 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
+from dagster._core.errors import DagsterError
+from dagster._core.events import RunFailureReason
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
 )
+from dagster_postgres.utils import DagsterPostgresException
+from sqlalchemy.exc import SQLAlchemyError
 
 from etl_assets.assets.common import PLANNED_TAG
+from etl_assets.errors import EtlError
 from etl_assets.settings import DagsterSettings
 
 
@@ -60,6 +65,10 @@ class Runner:
             planned: whether days that are loaded already are left alone.
             assets: the part of the job that is run; all of it by default.
             on_step: called with the name of each step that starts.
+
+        Raises:
+            EtlError: Dagster's storage can't be used.
+            KeyboardInterrupt: the run was interrupted, and has ended as failed.
         """
         run_id = str(uuid.uuid4())
         tags = {PLANNED_TAG: "true"} if planned else {}
@@ -68,29 +77,63 @@ class Runner:
             tags[ASSET_PARTITION_RANGE_END_TAG] = str(days[-1])
         if on_step:
             self._instance.add_event_listener(run_id, _step_listener(on_step))
-        result = self._defs.resolve_job_def(job).execute_in_process(
-            run_config={
-                "ops": ops or {},
-                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-            },
-            instance=self._instance,
-            partition_key=str(days[0]) if len(days) == 1 else None,
-            tags=tags,
-            asset_selection=assets,
-            run_id=run_id,
-            raise_on_error=False,
-        )
+        with _storage_errors():
+            result = self._defs.resolve_job_def(job).execute_in_process(
+                run_config={
+                    "ops": ops or {},
+                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                },
+                instance=self._instance,
+                partition_key=str(days[0]) if len(days) == 1 else None,
+                tags=tags,
+                asset_selection=assets,
+                run_id=run_id,
+                raise_on_error=False,
+            )
+        if any(_is_interruption(event) for event in result.all_events):
+            raise KeyboardInterrupt
         return Outcome(run_id, None if result.success else _error(result.all_events))
 
 
 @contextmanager
 def runner(defs: dg.Definitions) -> Generator[Runner]:
-    """Open Dagster's instance, the one of `DAGSTER_HOME` or one that keeps nothing."""
-    instance = (
-        dg.DagsterInstance.get() if DagsterSettings.read().home else dg.DagsterInstance.ephemeral()
-    )
+    """Open Dagster's instance, the one of `DAGSTER_HOME` or one that keeps nothing.
+
+    Raises:
+        EtlError: Dagster's storage can't be used.
+    """
+    home = DagsterSettings.read().home
+    with _storage_errors(DagsterError):
+        instance = dg.DagsterInstance.get() if home else dg.DagsterInstance.ephemeral()
     with instance:
         yield Runner(defs, instance)
+
+
+@contextmanager
+def _storage_errors(*others: type[Exception]) -> Generator[None]:
+    """Say in one line what is wrong with Dagster's own storage."""
+    try:
+        yield
+    except (DagsterPostgresException, SQLAlchemyError, *others) as error:
+        raise EtlError(
+            f"Dagster's instance of DAGSTER_HOME can't be used: {_first_cause(error)}. Check its "
+            "dagster.yaml and the database that it names, or unset DAGSTER_HOME to run without"
+        ) from error
+
+
+def _first_cause(error: BaseException) -> str:
+    """Return the first line of what was wrong first; what follows from it says less."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def _is_interruption(event: dg.DagsterEvent) -> bool:
+    return (
+        event.event_type is dg.DagsterEventType.RUN_FAILURE
+        and event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+    )
 
 
 def _step_listener(on_step: Callable[[str], None]) -> Callable[[dg.EventLogEntry], None]:
