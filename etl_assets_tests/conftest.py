@@ -11,19 +11,15 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol
 
-import dagster as dg
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 from pydantic import SecretStr
 
-from etl_assets.definitions import build_defs
 from etl_assets.embedded.simulator import GivenFiles, Simulator
 from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets.migrations import migrate
 from etl_assets.resources import Warehouse
-from etl_assets.runs import Runner
-from etl_assets.settings import PartitionSettings
 from etl_assets_tests.files import MONDAY, REAL_FILES, RealFiles, csv_file
 from etl_assets_tests.pipeline import Pipeline
 
@@ -122,9 +118,7 @@ def open_pipeline(
             environment.setenv("REPORT_API_KEY", simulator.api_key)
             environment.setenv("ETL_START_DATE", str(first_day))
             environment.setenv("ETL_END_DATE", str(today - timedelta(days=1)))
-            instance = stack.enter_context(dg.DagsterInstance.ephemeral())
-            runner = Runner(build_defs(PartitionSettings.read()), instance)
-            return Pipeline(files, simulator, instance, runner)
+            return Pipeline(files, simulator, stack)
 
         yield open_it
 

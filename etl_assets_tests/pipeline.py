@@ -1,9 +1,10 @@
 """The pipeline as a test runs it: jobs in this process, on real parts, and what they leave."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, cached_property
 from itertools import count
 from typing import Any
 
@@ -15,6 +16,8 @@ from etl_assets.assets.raw import locate
 from etl_assets.assets.staging import Staged, stage
 from etl_assets.automation.jobs import ORDER_BACKFILL
 from etl_assets.automation.planner import Planner
+from etl_assets.automation.run_history import RunHistory
+from etl_assets.definitions import build_defs
 from etl_assets.embedded.simulator import GivenFiles, Simulator
 from etl_assets.resources import ObjectStore, ReportApi, Warehouse
 from etl_assets.runs import Outcome, Runner
@@ -40,29 +43,39 @@ class Pipeline:
 
     files: GivenFiles
     simulator: Simulator
-    instance: dg.DagsterInstance
-    runner: Runner
+    open_for_the_test: ExitStack
     retry_seconds: float = 1.0
 
-    @property
+    @cached_property
+    def instance(self) -> dg.DagsterInstance:
+        """Dagster's instance, for those who run something in it."""
+        return self.open_for_the_test.enter_context(dg.DagsterInstance.ephemeral())
+
+    @cached_property
+    def runner(self) -> Runner:
+        return Runner(build_defs(PartitionSettings.read()), self.instance)
+
+    @cached_property
     def warehouse(self) -> Warehouse:
         return Warehouse(WarehouseSettings.read().url, retry_seconds=self.retry_seconds)
 
-    @property
+    @cached_property
     def report_api(self) -> ReportApi:
         return ReportApi(ReportApiSettings.read(), retry_seconds=self.retry_seconds)
 
-    @property
+    @cached_property
     def object_store(self) -> ObjectStore:
         return ObjectStore(ObjectStoreSettings.read(), retry_seconds=self.retry_seconds)
 
-    @property
+    @cached_property
     def source(self) -> Source:
         return Source(self.warehouse, self.report_api, self.object_store)
 
-    @property
-    def planner(self) -> Planner:
-        return Planner(self.warehouse, self.source, PartitionSettings.read())
+    def planner(self, *, pauses: bool = True) -> Planner:
+        """Return the planner, as the sensors have it, or as the command line has it."""
+        history = RunHistory(self.instance)
+        partitions = PartitionSettings.read()
+        return Planner(self.warehouse, self.source, partitions, history, pauses=pauses)
 
     # --- Running ----------------------------------------------------------------------------------
 

@@ -198,8 +198,8 @@ def _refuse_if_mostly_wrong(file: ReadFile, max_share: float) -> None:
     """Refuse a file if too many rows of one of the days, or of it all, are wrong."""
     total = file.content.counts.drop("partition_day").sum().row(0, named=True)
     for what, count in [("the file", total)] + [(str(day), file.count(day)) for day in file.days]:
-        rejected, rows_read = count["rejected"] or 0, count["rows_read"] or 0
-        if rejected > max_share * rows_read:
+        rejected, rows_read = count["rejected"], count["rows_read"]
+        if rows_read and rejected / rows_read > max_share:
             reasons = file.content.rejected.group_by("reason").agg(
                 pl.len(), pl.col("line").min().alias("first_line")
             )

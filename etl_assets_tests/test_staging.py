@@ -1,0 +1,245 @@
+"""Staging: which rows of an object are loaded, which are quarantined, and what stops a load."""
+
+import json
+from datetime import date
+
+import pytest
+
+from etl_assets.assets.raw import locate
+from etl_assets.assets.staging import stage
+from etl_assets.embedded.simulator import GivenFiles
+from etl_assets.errors import FileRefused, ObjectChanged
+from etl_assets_tests.conftest import OpenPipeline
+from etl_assets_tests.files import (
+    COLUMNS,
+    MONDAY,
+    SATURDAY,
+    SUNDAY,
+    TUESDAY,
+    WEDNESDAY,
+    csv_file,
+    order,
+    without,
+)
+from etl_assets_tests.pipeline import holding
+
+
+def good(day: date, count: int = 100) -> list[dict[str, str]]:
+    return [order(day, f"{day}-{number}") for number in range(count)]
+
+
+def of_monday(body: bytes) -> GivenFiles:
+    return GivenFiles(csv_file(), (date(2024, 2, 24), date(2024, 2, 25)), {MONDAY: body})
+
+
+def test_a_wrong_row_is_quarantined_with_its_fields_and_its_reason(
+    open_pipeline: OpenPipeline,
+) -> None:
+    bad = order(MONDAY, "bad", quantity="none", item_name="a\0b")
+    pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY), bad)))
+    pipeline.load(MONDAY)
+    pipeline.holds(holding(pipeline.files, MONDAY))
+    ((uri, etag, line, day, fields, reason),) = pipeline.query(
+        "SELECT uri, etag, line, partition_day, fields, reason FROM staging.rejected_row"
+    )
+    assert [(uri, etag)] == pipeline.loads("uri, etag")
+    assert (line, day, reason) == (102, MONDAY, "item_name holds a NUL character")
+    assert fields["quantity"] == "none"
+    assert fields["item_name"] == "a␀b"
+
+
+def test_a_row_without_a_readable_day_is_quarantined_without_one(
+    open_pipeline: OpenPipeline,
+) -> None:
+    bad = order(MONDAY) | {"date_time": "yesterday"}
+    pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY), bad)))
+    pipeline.load(MONDAY)
+    assert pipeline.rejected() == [(102, None, "date_time is not a date and time without zone")]
+    assert pipeline.loads("rows_read, copies, rejected, kept") == [(100, 0, 0, 100)]
+
+
+def test_a_rejected_row_is_quarantined_once_however_often_it_is_loaded(
+    open_pipeline: OpenPipeline,
+) -> None:
+    pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY), order(TUESDAY))))
+    for _ in range(2):
+        pipeline.load(MONDAY)
+    assert [row[:2] for row in pipeline.rejected()] == [(102, TUESDAY)]
+
+
+def test_rows_of_days_that_were_not_asked_for_are_neither_loaded_nor_rejected(
+    open_pipeline: OpenPipeline,
+) -> None:
+    days = (SATURDAY, SUNDAY)
+    wrong = [order(day, "wrong", quantity=0) for day in days]
+    outside = order(date(2024, 3, 4), "outside")
+    body = csv_file(*good(SATURDAY, 150), *good(SUNDAY, 150), *wrong, outside)
+    pipeline = open_pipeline(GivenFiles(body, days))
+
+    pipeline.load(SUNDAY)
+    pipeline.holds(holding(pipeline.files, SUNDAY))
+    assert [row[:2] for row in pipeline.rejected()] == [
+        (303, SUNDAY),
+        (304, date(2024, 3, 4)),
+    ]
+    pipeline.load(SATURDAY)
+    pipeline.holds(holding(pipeline.files, *days))
+    assert (302, SATURDAY) in [row[:2] for row in pipeline.rejected()]
+
+
+@pytest.mark.parametrize(("wrong", "refused"), [(1, False), (2, True)])
+def test_a_larger_share_of_wrong_rows_than_is_allowed_refuses_the_load(
+    open_pipeline: OpenPipeline, wrong: int, refused: bool
+) -> None:
+    rows = [order(MONDAY, f"wrong-{number}", quantity=0) for number in range(wrong)]
+    pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY, 100 - wrong), *rows)))
+    if not refused:
+        pipeline.stage(MONDAY)
+        return
+    with pytest.raises(FileRefused) as refusal:
+        pipeline.stage(MONDAY)
+    said = str(refusal.value)
+    assert "2 of 100 rows of the file are wrong, more than the share of 0.01" in said
+    assert "quantity is not above zero (2 rows, the first in line 100)" in said
+    assert "user_order_log_inc.csv" in said
+    assert "ETL_MAX_REJECTED_SHARE" in said
+    pipeline.stage(MONDAY, max_rejected_share=0.02)
+    assert len(pipeline.staged()) == 98
+
+
+def test_a_share_exactly_as_large_as_allowed_is_accepted(open_pipeline: OpenPipeline) -> None:
+    # 29 of 100 is a share that binary fractions miss.
+    rows = [order(MONDAY, f"wrong-{number}", quantity=0) for number in range(29)]
+    pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY, 71), *rows)))
+    pipeline.stage(MONDAY, max_rejected_share=0.29)
+    assert len(pipeline.staged()) == 71
+
+
+def test_the_share_is_that_of_each_day_that_is_loaded(open_pipeline: OpenPipeline) -> None:
+    wrong = order(SUNDAY, "wrong", quantity=0)
+    body = csv_file(*good(SATURDAY, 300), *good(SUNDAY, 20), wrong)
+    pipeline = open_pipeline(GivenFiles(body, (SATURDAY, SUNDAY)))
+    with pytest.raises(FileRefused, match=f"1 of 21 rows of {SUNDAY} are wrong"):
+        pipeline.stage(SATURDAY, SUNDAY)
+    pipeline.load(SATURDAY)
+    pipeline.holds(holding(pipeline.files, SATURDAY))
+
+
+def test_the_share_is_that_of_the_whole_file_too(open_pipeline: OpenPipeline) -> None:
+    unreadable = [order(MONDAY) | {"date_time": f"day {number}"} for number in range(5)]
+    pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY), *unreadable)))
+    with pytest.raises(FileRefused, match="5 of 105 rows of the file are wrong"):
+        pipeline.stage(MONDAY)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "the file is empty"),
+        (csv_file(order(MONDAY), columns=without("item_id")), "the header lacks item_id"),
+        (csv_file(order(MONDAY)) + b"\xff", "it is not UTF-8"),
+        (csv_file(order(MONDAY, item_name="x" * (1 << 20))), "a line is over 1048576 bytes long"),
+    ],
+)
+def test_a_refused_file_changes_nothing_and_says_what_to_do(
+    open_pipeline: OpenPipeline, body: bytes, why: str
+) -> None:
+    pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY))))
+    pipeline.load(MONDAY)
+    expected = holding(pipeline.files, MONDAY)
+    pipeline.simulator.redeliver(MONDAY, body)
+    with pytest.raises(FileRefused) as refusal:
+        pipeline.load(MONDAY)
+    assert why in str(refusal.value)
+    assert "nothing of it was loaded" in str(refusal.value)
+    assert "then run the days again" in str(refusal.value)
+    pipeline.holds(expected)
+    assert len(pipeline.loads()) == 1
+
+
+def test_one_refused_file_of_a_range_leaves_all_its_days_as_they_were(
+    open_pipeline: OpenPipeline,
+) -> None:
+    increments = {day: csv_file(*good(day)) for day in (MONDAY, TUESDAY)}
+    files = GivenFiles(csv_file(), (SATURDAY, SUNDAY), increments | {WEDNESDAY: b""})
+    files.days = (date(2024, 2, 24), date(2024, 2, 25))
+    pipeline = open_pipeline(files)
+    with pytest.raises(FileRefused):
+        pipeline.load(MONDAY, TUESDAY, WEDNESDAY)
+    assert (pipeline.staged(), pipeline.loads()) == ([], [])
+
+
+def test_a_header_alone_is_an_empty_day_and_loaded(open_pipeline: OpenPipeline) -> None:
+    pipeline = open_pipeline(of_monday(csv_file()))
+    pipeline.load(MONDAY)
+    pipeline.holds(holding(pipeline.files, MONDAY))
+    assert pipeline.loads("partition_day, rows_read, kept") == [(MONDAY, 0, 0)]
+
+
+def test_an_object_replaced_between_finding_and_reading_it_is_not_read(
+    open_pipeline: OpenPipeline,
+) -> None:
+    pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY))))
+    pipeline.source.ensure_report(new=False, on_wait=lambda _: None)
+    locate(pipeline.warehouse, pipeline.source, [MONDAY])
+    pipeline.simulator.redeliver(MONDAY, csv_file(*good(MONDAY, 7)))
+    with pytest.raises(ObjectChanged, match=r"was replaced meanwhile\. Run the day again"):
+        stage(
+            pipeline.warehouse,
+            pipeline.object_store,
+            [MONDAY],
+            run_id="a",
+            only_changed=False,
+            max_rejected_share=0,
+        )
+    assert pipeline.staged() == []
+
+
+def test_texts_reach_the_database_as_they_are(open_pipeline: OpenPipeline) -> None:
+    texts = ['"\\."', "\\N", '" "', '"a ""b"", c\r\nd"', "NULL", "\N{SNOWMAN}", "\\", "'--"]
+    rows = [order(MONDAY, str(n), item_name=text, item_id=n) for n, text in enumerate(texts)]
+    pipeline = open_pipeline(of_monday(csv_file(*rows)))
+    pipeline.load(MONDAY)
+    pipeline.holds(holding(pipeline.files, MONDAY))
+
+
+def test_what_a_new_load_of_a_day_has_changed_is_recorded(open_pipeline: OpenPipeline) -> None:
+    rows = [order(MONDAY, name, payment_amount=100) for name in "abcd"]
+    pipeline = open_pipeline(of_monday(csv_file(*rows)))
+    pipeline.load(MONDAY)
+    altered = order(MONDAY, "b", payment_amount=70)
+    added = order(MONDAY, "e", status="refunded", payment_amount=20)
+    pipeline.simulator.redeliver(MONDAY, csv_file(rows[0], altered, rows[2], added))
+    pipeline.load(MONDAY)
+    first, second = (changes for (changes,) in pipeline.loads("changes"))
+    assert first == {
+        "added": 4,
+        "gone": 0,
+        "altered": 0,
+        "revenue_before": 0,
+        "revenue_after": 400,
+    }
+    assert second == {
+        "added": 1,
+        "gone": 1,
+        "altered": 1,
+        "revenue_before": 400,
+        "revenue_after": 250,
+    }
+
+
+def test_names_of_people_are_in_no_event_of_a_run(open_pipeline: OpenPipeline) -> None:
+    columns = (*COLUMNS, "colour")
+    body = csv_file(*good(MONDAY), order(MONDAY, "bad", quantity=0), columns=columns)
+    pipeline = open_pipeline(of_monday(body))
+    runs = [pipeline.run(MONDAY)]
+    pipeline.simulator.redeliver(MONDAY, csv_file(*good(MONDAY, 3), '"Ольга', columns=columns))
+    runs.append(pipeline.fail(MONDAY).run_id)
+    for run in runs:
+        said = json.dumps(
+            [str(entry.to_json()) for entry in pipeline.instance.all_logs(run)],
+            ensure_ascii=False,
+        )
+        assert "user_order_log_inc.csv" in said
+        for name in ("Ольга", "Орлова", "\\u041e\\u043b\\u044c"):
+            assert name not in said
