@@ -1,0 +1,186 @@
+"""The sensors and the schedule: what a tick asks Dagster to run, on a real instance and source."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.sensor_definition import SensorExecutionData
+from dagster._core.storage.tags import PARTITION_NAME_TAG
+
+from etl_assets.automation.jobs import ORDER_INCREMENT, ORDER_REPORT_JOB
+from etl_assets.definitions import build_defs
+from etl_assets.embedded.simulator import Fault, GivenFiles
+from etl_assets.resources.warehouse import loading
+from etl_assets.settings import PartitionSettings
+from etl_assets_tests.conftest import OpenPipeline
+from etl_assets_tests.files import MONDAY, TUESDAY, WEDNESDAY, csv_file, order
+from etl_assets_tests.pipeline import Pipeline, holding
+
+NEXT, REDELIVERED = "next_increment", "redelivered_increments"
+
+
+@pytest.fixture
+def pipeline(open_pipeline: OpenPipeline) -> Pipeline:
+    """A report of Monday, loaded; the increments of Tuesday and Wednesday are there."""
+    increments = {day: csv_file(order(day)) for day in (TUESDAY, WEDNESDAY)}
+    files = GivenFiles(csv_file(order(MONDAY)), (MONDAY, MONDAY), increments)
+    pipeline = open_pipeline(files)
+    pipeline.run(MONDAY)
+    return pipeline
+
+
+def tick(pipeline: Pipeline, sensor: str) -> SensorExecutionData:
+    """Evaluate a sensor as the daemon has it evaluated."""
+    repository = build_defs(PartitionSettings.read()).get_repository_def()
+    with dg.build_sensor_context(instance=pipeline.instance, repository_def=repository) as context:
+        return repository.get_sensor_def(sensor).evaluate_tick(context)
+
+
+def why_not(pipeline: Pipeline, sensor: str = NEXT) -> str:
+    """Return why a tick asks for no run."""
+    data = tick(pipeline, sensor)
+    assert not data.run_requests
+    return data.skip_message or ""
+
+
+def launch(pipeline: Pipeline, sensor: str = NEXT) -> list[date]:
+    """Run what a tick asks for, as the daemon would, and return the days."""
+    requests = tick(pipeline, sensor).run_requests or []
+    for request in requests:
+        job = build_defs(PartitionSettings.read()).resolve_job_def(ORDER_INCREMENT)
+        job.execute_in_process(
+            instance=pipeline.instance,
+            partition_key=request.partition_key,
+            tags=request.tags,
+            raise_on_error=False,
+        )
+    return [date.fromisoformat(request.partition_key or "") for request in requests]
+
+
+def test_days_are_loaded_strictly_in_order_and_then_waited_for(pipeline: Pipeline) -> None:
+    assert launch(pipeline) == [TUESDAY]
+    assert launch(pipeline) == [WEDNESDAY]
+    assert "all is loaded" in why_not(pipeline)
+    pipeline.holds(holding(pipeline.files, MONDAY, TUESDAY, WEDNESDAY))
+
+
+def test_the_schedule_asks_for_the_same_day(pipeline: Pipeline) -> None:
+    repository = build_defs(PartitionSettings.read()).get_repository_def()
+    # A schedule's context opens its instance by reference, which one in memory does not have.
+    with (
+        dg.DagsterInstance.local_temp() as instance,
+        dg.build_schedule_context(instance, datetime.now(UTC)) as context,
+    ):
+        request = repository.get_schedule_def("daily_increment")(context)
+    assert isinstance(request, dg.RunRequest)
+    assert request.partition_key == str(TUESDAY)
+
+
+def test_a_day_that_is_not_there_yet_is_waited_for(pipeline: Pipeline) -> None:
+    pipeline.files.increments.pop(TUESDAY)
+    pipeline.query("UPDATE etl.report SET requested_at = now()")
+    assert f"{TUESDAY}: its increment is not there yet" in why_not(pipeline)
+
+
+def test_a_day_long_over_is_asked_of_a_new_report_once_a_day(pipeline: Pipeline) -> None:
+    pipeline.files.increments.pop(TUESDAY)
+    pipeline.query("UPDATE etl.report SET requested_at = now() - interval '25 hours'")
+    (request,) = tick(pipeline, NEXT).run_requests or []
+    assert request.job_name == ORDER_REPORT_JOB
+    pipeline.run(job=ORDER_REPORT_JOB, ops=request.run_config["ops"])
+    assert pipeline.query("SELECT count(*) FROM etl.report") == [(2,)]
+    assert "not there yet" in why_not(pipeline)
+
+
+def test_a_day_being_loaded_is_not_launched_again(pipeline: Pipeline) -> None:
+    with loading(pipeline.warehouse, [TUESDAY]):
+        assert why_not(pipeline) == f"{TUESDAY} is being loaded"
+    assert launch(pipeline) == [TUESDAY]
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {PARTITION_NAME_TAG: str(TUESDAY)},
+        {
+            "dagster/asset_partition_range_start": str(MONDAY),
+            "dagster/asset_partition_range_end": str(WEDNESDAY),
+        },
+    ],
+)
+def test_a_day_whose_run_is_about_to_start_is_not_launched_again(
+    pipeline: Pipeline, tags: dict[str, str]
+) -> None:
+    job = build_defs(PartitionSettings.read()).resolve_job_def(ORDER_INCREMENT)
+    pipeline.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTING, tags=tags)
+    assert why_not(pipeline) == f"{TUESDAY} is being loaded"
+
+
+def test_a_killed_run_that_stays_started_stops_nothing(pipeline: Pipeline) -> None:
+    job = build_defs(PartitionSettings.read()).resolve_job_def(ORDER_INCREMENT)
+    run = pipeline.instance.create_run_for_job(job, tags={PARTITION_NAME_TAG: str(TUESDAY)})
+    started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, ORDER_INCREMENT)
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    pipeline.instance.run_storage.handle_run_event(run.run_id, started, long_ago)
+    assert launch(pipeline) == [TUESDAY]
+
+
+def test_a_wiped_dagster_storage_doubles_nothing(pipeline: Pipeline) -> None:
+    launch(pipeline)
+    pipeline.instance.wipe()
+    assert launch(pipeline) == [WEDNESDAY]
+    assert pipeline.loads() == [(MONDAY,), (TUESDAY,), (WEDNESDAY,)]
+
+
+def test_three_failures_with_growing_pauses_end_in_a_clear_stop(
+    pipeline: Pipeline, environment: pytest.MonkeyPatch
+) -> None:
+    pipeline.files.increments[TUESDAY] = b"no such header\n"
+    environment.setenv("ETL_RETRY_PAUSE_SECONDS", "0")
+    assert launch(pipeline) == [TUESDAY]
+    environment.setenv("ETL_RETRY_PAUSE_SECONDS", "300")
+    assert "is tried again at" in why_not(pipeline)
+    environment.setenv("ETL_RETRY_PAUSE_SECONDS", "0")
+    assert launch(pipeline) == [TUESDAY]
+    assert launch(pipeline) == [TUESDAY]
+    stopped = why_not(pipeline)
+    assert "has failed 3 times" in stopped
+    assert f"etl-assets backfill --from {TUESDAY} --to {TUESDAY}" in stopped
+
+
+def test_a_failed_reload_of_a_loaded_day_stops_nothing(pipeline: Pipeline) -> None:
+    pipeline.simulator.redeliver_report(b"no such header\n")
+    pipeline.fail(MONDAY)
+    assert launch(pipeline) == [TUESDAY]
+
+
+def test_the_api_being_down_is_said_and_not_waited_for(pipeline: Pipeline) -> None:
+    pipeline.simulator.faults.add(Fault("/get_increment", status=502, body="<html>", times=None))
+    began = datetime.now(UTC)
+    assert "answered 502" in why_not(pipeline)
+    assert datetime.now(UTC) - began < timedelta(seconds=30)
+
+
+def test_a_redelivered_day_is_loaded_again_once(pipeline: Pipeline) -> None:
+    launch(pipeline)
+    assert why_not(pipeline, REDELIVERED) == "no loaded object was replaced"
+    again = csv_file(order(TUESDAY, payment_amount=250), order(TUESDAY, "b"))
+    pipeline.files.increments[TUESDAY] = again
+    pipeline.simulator.redeliver(TUESDAY, again)
+    assert launch(pipeline, REDELIVERED) == [TUESDAY]
+    assert why_not(pipeline, REDELIVERED) == "no loaded object was replaced"
+    assert pipeline.loads() == [(MONDAY,), (TUESDAY,), (TUESDAY,)]
+    pipeline.holds(holding(pipeline.files, MONDAY, TUESDAY))
+
+
+def test_a_redelivery_that_is_broken_leaves_the_day_and_stops_after_three_tries(
+    pipeline: Pipeline, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("ETL_RETRY_PAUSE_SECONDS", "0")
+    launch(pipeline)
+    pipeline.simulator.redeliver(TUESDAY, b"no such header\n")
+    for _ in range(3):
+        assert launch(pipeline, REDELIVERED) == [TUESDAY]
+    assert "has failed 3 times" in why_not(pipeline, REDELIVERED)
+    assert launch(pipeline) == [WEDNESDAY]
+    pipeline.holds(holding(pipeline.files, MONDAY, TUESDAY, WEDNESDAY))
