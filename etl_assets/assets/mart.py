@@ -106,6 +106,10 @@ CHECKS = {
 """The checks that run before COMMIT (`sql/mart/check/`): their table, and what they compare."""
 
 
+USUAL_CHECK = "usual_for_its_weekday"
+"""The check after COMMIT: it warns, and blocks nothing."""
+
+
 @dataclass(frozen=True)
 class Offences(Exception):
     """What the checks found, by check: rows of partition_day and found. Nothing was changed."""
@@ -128,12 +132,14 @@ class MartLoad:
         days: the days loaded: those asked for, and those left staged by a run that was killed.
         counts: what they brought, by day: the columns of `sql/mart/counts_by_day.sql`.
         sizes: how many rows each table holds now.
+        unusual: the days that are far off: the columns of `sql/mart/check/` of `USUAL_CHECK`.
         seconds: how long the transaction took, without waiting for its turn.
     """
 
     days: list[date]
     counts: dict[date, dict[str, Any]]
     sizes: dict[str, int]
+    unusual: list[dict[str, Any]]
     seconds: float
 
 
@@ -173,8 +179,9 @@ def load_mart(
             )
             counts = rows(connection, "mart/counts_by_day", of_days)
             (sizes,) = rows(connection, "mart/table_sizes")
+            unusual = rows(connection, f"mart/check/{USUAL_CHECK}", {"days": list(days)})
         by_day = {row["partition_day"]: row for row in counts}
-        return MartLoad(to_load, by_day, sizes, seconds)
+        return MartLoad(to_load, by_day, sizes, unusual, seconds)
 
     return warehouse.run(work)
 
@@ -214,6 +221,14 @@ def mart_assets(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
         check_specs=[
             dg.AssetCheckSpec(check, asset=mart_key(table), description=text, blocking=True)
             for check, (table, text) in CHECKS.items()
+        ]
+        + [
+            dg.AssetCheckSpec(
+                USUAL_CHECK,
+                asset=_SALES,
+                description="The day's rows and orders are near those of the same weekday before: "
+                "a day far off may have been delivered incomplete.",
+            )
         ],
         partitions_def=partitions,
         backfill_policy=SINGLE_RUN,
@@ -247,6 +262,7 @@ def mart_assets(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
         for table in TABLES:
             yield dg.MaterializeResult(asset_key=mart_key(table))
         yield from _check_results({check: [] for check in CHECKS}, in_words(load.days or days))
+        yield _usual_result(load.unusual, in_words(days))
 
     return mart
 
@@ -267,6 +283,25 @@ def _check_results(
                 **{str(row["partition_day"]): float(row["found"]) for row in offending[:100]},
             },
         )
+
+
+def _usual_result(unusual: Sequence[Mapping[str, Any]], days: str) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=_SALES,
+        check_name=USUAL_CHECK,
+        passed=not unusual,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "days": days,
+            **{
+                str(
+                    row["partition_day"]
+                ): f"{row['rows_read']} rows, usually {row['usual_rows']:g}; "
+                f"{row['kept']} orders, usually {row['usual_orders']:g}"
+                for row in unusual[:100]
+            },
+        },
+    )
 
 
 def _add_metadata(

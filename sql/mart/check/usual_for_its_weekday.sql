@@ -1,0 +1,38 @@
+-- Loaded days whose rows or orders are far from those of the same weekday in the weeks before, by
+-- their median. So shows a day that was delivered incomplete.
+--
+-- The source's rows vary little (800 to 1,200 a day), so half or twice as many are far; its orders
+-- vary from 18 to 523, so only a twentieth or twenty times as many are.
+-- Days with fewer than two such weeks before them are left out: nothing is usual yet.
+-- Parameters: days (date[]).
+-- Rows: partition_day, rows_read, usual_rows, kept, usual_orders; none when all is well.
+WITH
+usual AS (
+    SELECT
+        loading.partition_day,
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY before.rows_read) AS usual_rows,
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY before.kept) AS usual_orders
+    FROM unnest(%(days)s::date[]) AS loading (partition_day)
+    INNER JOIN etl.latest_load AS before
+        ON before.partition_day IN (
+            loading.partition_day - 7,
+            loading.partition_day - 14,
+            loading.partition_day - 21,
+            loading.partition_day - 28
+        )
+    GROUP BY loading.partition_day
+    HAVING count(*) >= 2
+)
+
+SELECT
+    usual.partition_day,
+    latest_load.rows_read,
+    usual.usual_rows,
+    latest_load.kept,
+    usual.usual_orders
+FROM usual
+INNER JOIN etl.latest_load USING (partition_day)
+WHERE
+    NOT latest_load.rows_read BETWEEN usual.usual_rows / 2 AND usual.usual_rows * 2
+    OR NOT latest_load.kept BETWEEN usual.usual_orders / 20 AND usual.usual_orders * 20
+ORDER BY usual.partition_day
