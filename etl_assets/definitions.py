@@ -24,13 +24,15 @@ def build_defs(settings: PartitionSettings) -> dg.Definitions:
     """Return the definitions for the days that the settings give."""
     partitions = daily_partitions(settings)
     return dg.Definitions(
-        assets=[
-            order_report,
-            raw_user_order_log(partitions),
-            staging_user_order_log(partitions),
-            mart_assets(partitions),
-            f_customer_retention,
-        ],
+        assets=dg.with_source_code_references(
+            [
+                order_report,
+                raw_user_order_log(partitions),
+                staging_user_order_log(partitions),
+                mart_assets(partitions),
+                f_customer_retention,
+            ]
+        ),
         jobs=JOBS,
         sensors=sensors(settings),
         schedules=schedules(settings),

@@ -7,7 +7,7 @@ statements are `sql/mart/`; what each column is made of stands in `LINEAGE`.
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
@@ -34,6 +34,11 @@ TABLES = (*DIMENSIONS, "f_sales", "f_customer_retention_weekly")
 """The tables that a load changes, in the order of their statements."""
 
 _SALES = mart_key("f_sales")
+
+_FRESHNESS = dg.FreshnessPolicy.time_window(
+    fail_window=timedelta(hours=36), warn_window=timedelta(hours=30)
+)
+"""A day's increment is there some hours after its midnight: by then the day after is late."""
 
 _DESCRIPTIONS = {
     "d_item": "Items, as their latest order names them.",
@@ -110,11 +115,12 @@ USUAL_CHECK = "usual_for_its_weekday"
 """The check after COMMIT: it warns, and blocks nothing."""
 
 
-@dataclass(frozen=True)
 class Offences(Exception):
     """What the checks found, by check: rows of partition_day and found. Nothing was changed."""
 
-    by_check: Mapping[str, list[dict[str, Any]]]
+    def __init__(self, by_check: Mapping[str, list[dict[str, Any]]]) -> None:
+        super().__init__(by_check)
+        self.by_check = by_check
 
     def __str__(self) -> str:
         return "; ".join(
@@ -215,6 +221,7 @@ def mart_assets(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
                 kinds={"postgres", "table"},
                 owners=OWNERS,
                 metadata={"dagster/table_name": f"mart.{table}"},
+                freshness_policy=_FRESHNESS if table == "f_sales" else None,
             )
             for table in TABLES
         ],

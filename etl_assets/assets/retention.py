@@ -19,6 +19,9 @@ _KEY = mart_key("f_customer_retention")
 _WEEKLY = mart_key("f_customer_retention_weekly")
 _TABLE = "mart.f_customer_retention"
 
+_CHART_WEEKS = 12
+_CHART_WIDTH = 50
+
 
 @dg.asset(
     key=_KEY,
@@ -36,7 +39,7 @@ def f_customer_retention(warehouse: WarehouseResource) -> dg.MaterializeResult[A
     it as BI would.
     """
 
-    def read(connection: Connection) -> tuple[list[dict[str, object]], dg.TableSchema]:
+    def read(connection: Connection) -> tuple[list[dict[str, Any]], dg.TableSchema]:
         return rows(connection, "mart/retention"), table_schema(connection, _TABLE)
 
     with plain_failure():
@@ -50,10 +53,28 @@ def f_customer_retention(warehouse: WarehouseResource) -> dg.MaterializeResult[A
                 **{name: [(_WEEKLY, name)] for name in columns if name != "period_name"}
             ),
             "retention": dg.MetadataValue.md(_markdown(columns, weeks)),
+            "customers_by_week": dg.MetadataValue.md(_chart(weeks)),
         }
     )
 
 
-def _markdown(columns: list[str], weeks: list[dict[str, object]]) -> str:
+def _markdown(columns: list[str], weeks: list[dict[str, Any]]) -> str:
     lines = [columns, ["---"] * len(columns), *([week[name] for name in columns] for week in weeks)]
     return "\n".join(f"| {' | '.join(str(value) for value in line)} |" for line in lines)
+
+
+def _chart(weeks: list[dict[str, Any]]) -> str:
+    """Draw new, returning and refunding customers by week; the UI shows text, and no pictures."""
+    groups = {
+        "new": "new_customers_count",
+        "returning": "returning_customers_count",
+        "refunding": "refunded_customer_count",
+    }
+    most = max((week[column] for week in weeks for column in groups.values()), default=0) or 1
+    lines = [
+        f"{str(week['period_id']) if group == 'new' else '':10} {group:9} "
+        f"{'█' * round(_CHART_WIDTH * week[column] / most)} {week[column]:,}"
+        for week in weeks[-_CHART_WEEKS:]
+        for group, column in groups.items()
+    ]
+    return "\n".join(["```", *lines, "```"])
