@@ -105,8 +105,9 @@ def open_pipeline(
             start_day: date | None = None,
         ) -> Pipeline:
             files = files or GivenFiles(csv_file(), (MONDAY, MONDAY))
-            last_day = max([*files.increments, *([files.days[1]] if files.days else [])])
-            today = today or last_day + timedelta(days=1)
+            if today is None:
+                days = {*files.increments, *(files.days or ())}
+                today = max(days) + timedelta(days=1)
             simulator = stack.enter_context(
                 Simulator(
                     tmp_path / "source", world.object_store, files, today=today, report_seconds=0

@@ -61,6 +61,8 @@ class Warehouse:
             fallback_application_name="etl_assets",
         )
         connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+        # The driver reads no other, and a database or a role may have another.
+        connection.execute("SET datestyle = 'ISO'")
         return connection
 
     @contextmanager
