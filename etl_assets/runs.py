@@ -12,14 +12,17 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterError
+import psycopg2
+from dagster._core.errors import DagsterInvalidConfigError
 from dagster._core.events import RunFailureReason
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
 )
 from dagster_postgres.utils import DagsterPostgresException
+from dagster_shared.error import DagsterError
 from sqlalchemy.exc import SQLAlchemyError
+from yaml import YAMLError
 
 from etl_assets.assets.common import PLANNED_TAG
 from etl_assets.errors import EtlError
@@ -97,16 +100,24 @@ class Runner:
 
 @contextmanager
 def runner(defs: dg.Definitions) -> Generator[Runner]:
-    """Open Dagster's instance, the one of `DAGSTER_HOME` or one that keeps nothing.
+    """Give a runner on Dagster's instance.
+
+    Raises:
+        EtlError: Dagster's storage can't be used.
+    """
+    with open_instance() as instance:
+        yield Runner(defs, instance)
+
+
+def open_instance() -> dg.DagsterInstance:
+    """Return Dagster's instance: the one of `DAGSTER_HOME`, or one that keeps nothing.
 
     Raises:
         EtlError: Dagster's storage can't be used.
     """
     home = DagsterSettings.read().home
-    with _storage_errors(DagsterError):
-        instance = dg.DagsterInstance.get() if home else dg.DagsterInstance.ephemeral()
-    with instance:
-        yield Runner(defs, instance)
+    with _storage_errors(DagsterError, YAMLError):
+        return dg.DagsterInstance.get() if home else dg.DagsterInstance.ephemeral()
 
 
 @contextmanager
@@ -116,17 +127,21 @@ def _storage_errors(*others: type[Exception]) -> Generator[None]:
         yield
     except (DagsterPostgresException, SQLAlchemyError, *others) as error:
         raise EtlError(
-            f"Dagster's instance of DAGSTER_HOME can't be used: {_first_cause(error)}. Check its "
+            f"Dagster's instance of DAGSTER_HOME can't be used: {_in_one_line(error)}. Check its "
             "dagster.yaml and the database that it names, or unset DAGSTER_HOME to run without"
         ) from error
 
 
-def _first_cause(error: BaseException) -> str:
-    """Return the first line of what was wrong first; what follows from it says less."""
-    while cause := error.__cause__ or error.__context__:
-        error = cause
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+def _in_one_line(error: BaseException) -> str:
+    """Return what was wrong first, without the traceback that Dagster puts into its messages."""
+    while error.__cause__:
+        error = error.__cause__
+    text = str(error)
+    if isinstance(error, DagsterInvalidConfigError):
+        text = error.errors[0].message.partition("Stack Trace:")[0].partition(" Expected: ")[0]
+    elif isinstance(error, SQLAlchemyError | psycopg2.Error):
+        text = text.partition("\n")[0]
+    return " ".join(text.split()).rstrip(".")
 
 
 def _is_interruption(event: dg.DagsterEvent) -> bool:

@@ -133,9 +133,8 @@ class Planner:
         done = {row["partition_day"] for row in self._warehouse.rows("etl/loaded_days")}
         day = next((day for day in expected if day not in done), None)
         if day is None:
-            return Wait(
-                f"{in_words(expected)}: everything is loaded" if expected else "no day is over yet"
-            )
+            no_day = f"no day up to {until} is expected" if until else "no day is over yet"
+            return Wait(f"all is loaded, {in_words(expected)}" if expected else no_day)
         if self.is_being_loaded(day):
             return Wait(f"{day} is being loaded")
         if held := self.hold(day, self._history.failures(planned_tags(day))):

@@ -1,12 +1,14 @@
 """The command line: `etl-assets`.
 
-Commands stand with what they are about: `schema`, `loading`, `reading`, `demo`. Only click is
+Commands stand with what they are about: `schema`, `loading`, `reading`, `demo`, `up`. Only click is
 imported here and there at the top; a command imports what it needs when it runs, so that `--help`
-answers at once. Exit codes: 0 done, 1 failed, 2 wrong use (a wrong setting is one).
+answers at once. Results go to standard output, progress and complaints to standard error. Exit
+codes: 0 done, 1 failed, 2 wrong use (a wrong setting is one), 130 interrupted.
 """
 
+import signal
+
 import click
-from typing_extensions import override
 
 from etl_assets.cli.demo import demo
 from etl_assets.cli.loading import backfill, increment, rebuild
@@ -17,18 +19,23 @@ from etl_assets.errors import ConfigurationError, EtlError
 
 _FAILED = 1
 _WRONG_USE = 2
+_INTERRUPTED = 130
 
 
 class _Group(click.Group):
     """Ends a command that fails with the error's own words and its exit code."""
 
-    @override
     def invoke(self, ctx: click.Context) -> object:
+        # A service manager's stop winds up as Ctrl-C does.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             return super().invoke(ctx)
         except EtlError as error:
             click.echo(str(error), err=True)
             ctx.exit(_WRONG_USE if isinstance(error, ConfigurationError) else _FAILED)
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted. A day is loaded whole or not at all: run it again", err=True)
+            ctx.exit(_INTERRUPTED)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -3,7 +3,6 @@
 from datetime import date
 
 import click
-from typing_extensions import override
 
 
 class Day(click.ParamType[date]):
@@ -11,10 +10,10 @@ class Day(click.ParamType[date]):
 
     name = "day"
 
-    @override
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> date:
+        """Return the day, or end the command as wrong use."""
         if isinstance(value, date):
             return value
         try:

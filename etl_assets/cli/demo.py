@@ -6,16 +6,16 @@ from pathlib import Path
 
 import click
 
-from etl_assets.cli.loading import load_increments, load_range, pipeline
+from etl_assets.cli.loading import load_increments, load_range, needed_settings, pipeline
 from etl_assets.cli.reading import print_retention
 
 FOLDER = Path(".etl")
 
 
-@click.command()
+@click.command(short_help="Run everything on parts that it brings along.")
 @click.option(
     "--days",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 7),
     help="How many increments to load after the report; by default all seven.",
 )
 @click.option("--fresh", is_flag=True, help="Forget what an earlier demo has left, and start over.")
@@ -23,7 +23,7 @@ def demo(days: int | None, fresh: bool) -> None:
     """Run the whole pipeline on a PostgreSQL, an S3 server and a report API that it brings along.
 
     The parts are stopped at the end; what they hold stays in .etl/ in the current folder, so a
-    second demo finds everything loaded.
+    second demo finds everything loaded. Your own settings, if there are any, are not used.
 
     \b
     Examples:
@@ -58,7 +58,7 @@ def _load(increments: int | None) -> None:
     warehouse = Warehouse(WarehouseSettings.read().url)
     applied = migrate(warehouse)
     say(f"Schema: {', '.join(applied)} applied" if applied else "Schema: up to date")
-    with pipeline() as work:
+    with pipeline(needed_settings()) as work:
         if not warehouse.rows("etl/loaded_days"):
             load_range(work)
         newest = work.source.reports()[0]

@@ -1,9 +1,10 @@
 """Commands that load: a range, the next days, the mart anew."""
 
+import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from etl_assets.runs import Runner
     from etl_assets.settings import PartitionSettings
     from etl_assets.source import Source
+
+_DAY = timedelta(days=1)
 
 
 @dataclass
@@ -47,29 +50,67 @@ class Pipeline:
         Raises:
             EtlError: the run failed.
         """
-        from etl_assets.cli.output import progress, say
+        from etl_assets.cli.output import progress
 
         with progress(what) as step:
             outcome = self.runner.run(job, days, on_step=step, **options)
         if outcome.error is not None:
             raise EtlError(f"{what}: failed (run {outcome.run_id})\n{outcome.error}")
-        say(f"{what}: done")
+
+    def load(self, doing: str, done: str, job: str, days: Sequence[date], **options: Any) -> None:
+        """Run a job that loads days, and print what the mart holds of them now.
+
+        Raises:
+            EtlError: the run failed.
+        """
+        from etl_assets.partitions import in_words
+
+        began = time.monotonic()
+        self.run(f"{doing} {in_words(days)}", job, days, **options)
+        loads = self.warehouse.rows("etl/latest_loads", {"days": list(days)})
+        kept, read, copies, rejected = (
+            sum(load[column] for load in loads)
+            for column in ("kept", "rows_read", "copies", "rejected")
+        )
+        click.echo(
+            f"{done} {in_words(days)}: {kept:,} orders of {read:,} rows, {copies:,} copies, "
+            f"{rejected:,} rejected, in {time.monotonic() - began:.1f} s"
+        )
 
 
-@contextmanager
-def pipeline(*, with_source: bool = True) -> Generator[Pipeline]:
-    """Put together what the commands work with; every setting is read before anything starts."""
+def needed_settings(*, with_source: bool = True) -> "PartitionSettings":
+    """Check every setting that loading needs, before anything starts; return which days there are.
+
+    Raises:
+        ConfigurationError: one line a variable that is missing or malformed.
+    """
     from etl_assets.settings import (
+        DagsterSettings,
         LoadSettings,
         ObjectStoreSettings,
         PartitionSettings,
         ReportApiSettings,
+        WarehouseSettings,
+        require,
     )
 
-    partitions = PartitionSettings.read()
-    if with_source:
-        for settings in (ReportApiSettings, ObjectStoreSettings, LoadSettings):
-            settings.read()
+    source = (ReportApiSettings, ObjectStoreSettings, LoadSettings) if with_source else ()
+    require(WarehouseSettings, *source, PartitionSettings, DagsterSettings)
+    return PartitionSettings.read()
+
+
+@contextmanager
+def pipeline(partitions: "PartitionSettings") -> Generator[Pipeline]:
+    """Put together what the commands work with.
+
+    Raises:
+        EtlError: the warehouse, or Dagster's own storage, can't be used.
+    """
+    import logging
+
+    # The libraries warn of what they try again, and of their own plans; what comes of it we say.
+    logging.captureWarnings(capture=True)
+    logging.getLogger().setLevel(logging.ERROR)
     warehouse = open_warehouse(retried=True)
 
     from etl_assets.definitions import build_defs
@@ -79,7 +120,7 @@ def pipeline(*, with_source: bool = True) -> Generator[Pipeline]:
         yield Pipeline(partitions, warehouse, runs)
 
 
-@click.command()
+@click.command(short_help="Load a range of days in one run, or all of the report.")
 @click.option("--from", "first", type=DAY, help="The first day; by default the report's.")
 @click.option("--to", "last", type=DAY, help="The last day, included; by default the report's.")
 @click.option("--new-report", is_flag=True, help="Ask for a new report although there is one.")
@@ -87,14 +128,16 @@ def pipeline(*, with_source: bool = True) -> Generator[Pipeline]:
     "--report",
     type=click.Choice(["kept", "latest"]),
     default="kept",
-    help="Take loaded days from the object that they were loaded from (kept, the default), or from "
-    "the newest report even where that rewrites them (latest; a report has no refunds).",
+    show_default=True,
+    help="Take days that are loaded already from the object that they were loaded from (kept), or "
+    "from the newest report even where that rewrites them (latest; a report has no refunds).",
 )
 def backfill(first: date | None, last: date | None, new_report: bool, report: str) -> None:
     """Load a range of days in one run, all that the report covers by default.
 
-    Any day that the source has can be given, increments included. Loading a day again replaces it
-    by what the source has now. If the source lacks one of the days, nothing is loaded.
+    The report is asked for if there is none. Any day that the source has can be given, increments
+    included. Loading a day again replaces it by what the source has now. If the source lacks one of
+    the days, nothing is loaded.
 
     \b
     Examples:
@@ -102,8 +145,27 @@ def backfill(first: date | None, last: date | None, new_report: bool, report: st
       etl-assets backfill --from 2024-02-26 --to 2024-03-03
       etl-assets backfill --from 2024-02-26 --to 2024-02-26 --report latest
     """
-    with pipeline() as work:
+    partitions = needed_settings()
+    _check_range(partitions, first, last)
+    with pipeline(partitions) as work:
         load_range(work, first, last, new_report=new_report, choice=report)
+
+
+def _check_range(partitions: "PartitionSettings", first: date | None, last: date | None) -> None:
+    """Refuse days that there can't be, before anything is asked for."""
+    earliest, latest = partitions.start_day, partitions.last_day()
+    for option, day in (("--from", first), ("--to", last)):
+        if day and day < earliest:
+            raise click.UsageError(
+                f"{option} {day} is before the first day, {earliest} (ETL_START_DATE)"
+            )
+        if day and day > latest:
+            limit = f"the last day that is over, {latest}"
+            if latest == partitions.end_day:
+                limit = f"the last day, {latest} (ETL_END_DATE)"
+            raise click.UsageError(f"{option} {day} is after {limit}")
+    if first and last and first > last:
+        raise click.UsageError(f"--from {first} is after --to {last}")
 
 
 def load_range(
@@ -114,48 +176,56 @@ def load_range(
     new_report: bool = False,
     choice: str = "kept",
 ) -> None:
-    """Load the days from first to last, by default those of the report, which is asked for."""
+    """Load the days from first to last, by default those of the report, which is asked for.
+
+    Raises:
+        EtlError: the report or a day could not be had, or none of the report's days is wanted.
+    """
     from etl_assets.automation.jobs import ORDER_BACKFILL
-    from etl_assets.partitions import in_words
 
     if new_report or not work.source.reports():
         _ask_for_report(work, new=new_report)
     days = _chosen_days(work, first, last)
     ops = {"raw__user_order_log": {"config": {"report": choice}}}
-    work.run(f"Loading {in_words(days)}", ORDER_BACKFILL, days, ops=ops)
+    work.load("Loading", "Loaded", ORDER_BACKFILL, days, ops=ops)
 
 
 def _ask_for_report(work: Pipeline, *, new: bool) -> None:
     from etl_assets.automation.jobs import ORDER_REPORT_JOB
+    from etl_assets.partitions import days_between, in_words
 
     ops = {"order_report": {"config": {"new_report": new}}}
     work.run("Asking for the report", ORDER_REPORT_JOB, ops=ops)
+    report = work.source.reports()[0]
+    covered = days_between(report.start_day, report.end_day)
+    click.echo(f"The report is ready: it covers {in_words(covered)}")
 
 
 def _chosen_days(work: Pipeline, first: date | None, last: date | None) -> list[date]:
+    """Return the days from first to last; what is not given is the report's, as far as wanted."""
     from etl_assets.cli.output import say
-    from etl_assets.partitions import days_between
+    from etl_assets.partitions import days_between, in_words
 
     earliest, latest = work.partitions.start_day, work.partitions.last_day()
     report = work.source.reports()[0]
+    from_day = first or max(report.start_day, earliest)
+    to_day = last or min(report.end_day, latest)
+    if from_day > to_day:
+        covered = in_words(days_between(report.start_day, report.end_day))
+        raise EtlError(
+            f"The report covers {covered}, and none of it is from {first or earliest} to "
+            f"{last or latest}. What to do: give --from and --to, or another ETL_START_DATE"
+        )
     if first is None and report.start_day < earliest:
-        say(f"Left out: the report's days before {earliest} (ETL_START_DATE)")
-    days = days_between(
-        first or max(report.start_day, earliest), last or min(report.end_day, latest)
-    )
-    if not days:
-        raise click.UsageError(
-            f"There is no day from {first or report.start_day} to {last or report.end_day}"
-        )
-    if days[0] < earliest or days[-1] > latest:
-        raise click.UsageError(
-            f"{days[0]} to {days[-1]} is not within {earliest} (ETL_START_DATE) to {latest} "
-            "(yesterday, or ETL_END_DATE)"
-        )
-    return days
+        left_out = days_between(report.start_day, min(report.end_day, earliest - _DAY))
+        say(f"Left out: {in_words(left_out)} of the report, before ETL_START_DATE ({earliest})")
+    if last is None and latest < report.end_day:
+        left_out = days_between(max(report.start_day, latest + _DAY), report.end_day)
+        say(f"Left out: {in_words(left_out)} of the report, after the last day ({latest})")
+    return days_between(from_day, to_day)
 
 
-@click.command()
+@click.command(short_help="Load the next days, until the source has no more.")
 @click.option("--until", type=DAY, help="The last day to load; by default all that there are.")
 def increment(until: date | None) -> None:
     """Load the next days, in order, until the source has no more.
@@ -165,7 +235,7 @@ def increment(until: date | None) -> None:
       etl-assets increment
       etl-assets increment --until 2024-03-01
     """
-    with pipeline() as work:
+    with pipeline(needed_settings()) as work:
         load_increments(work, until)
 
 
@@ -194,12 +264,12 @@ def load_increments(work: Pipeline, until: date | None = None) -> None:
     while True:
         match planner.next(until=until):
             case Load(day):
-                work.run(f"Loading {day}", ORDER_INCREMENT, [day], planned=True)
+                work.load("Loading", "Loaded", ORDER_INCREMENT, [day], planned=True)
             case AskForReport(why):
                 say(why)
                 _ask_for_report(work, new=True)
             case Wait(why):
-                say(f"Nothing more to load: {why}")
+                click.echo(f"Nothing more to load: {why}")
                 return
             case Blocked(why, remedy):
                 raise EtlError(f"{why[0].upper()}{why[1:]}. What to do: {remedy}")
@@ -207,11 +277,13 @@ def load_increments(work: Pipeline, until: date | None = None) -> None:
                 raise errors.Unavailable(error)
 
 
-@click.command()
+@click.command(short_help="Make the mart anew from staging, without the source.")
 @click.option("--from", "first", type=DAY, help="The first day; by default the first staged.")
 @click.option("--to", "last", type=DAY, help="The last day, included; by default the last staged.")
 def rebuild(first: date | None, last: date | None) -> None:
-    """Make the mart anew from staging, without the source.
+    """Make the mart anew from staging: all of it, or some days.
+
+    The source is not asked, and its settings are not needed.
 
     \b
     Examples:
@@ -221,16 +293,26 @@ def rebuild(first: date | None, last: date | None) -> None:
     from etl_assets.assets.common import mart_key
     from etl_assets.assets.mart import TABLES
     from etl_assets.automation.jobs import ORDER_INCREMENT
-    from etl_assets.partitions import in_words, stretches
+    from etl_assets.cli.output import say
+    from etl_assets.partitions import days_between, in_words, stretches
 
-    with pipeline(with_source=False) as work:
+    partitions = needed_settings(with_source=False)
+    _check_range(partitions, first, last)
+    with pipeline(partitions) as work:
         staged = [row["partition_day"] for row in work.warehouse.rows("etl/staged_days")]
-        days = [day for day in staged if (first or day) <= day <= (last or day)]
+        from_day, to_day = first or partitions.start_day, last or partitions.last_day()
+        days = [day for day in staged if from_day <= day <= to_day]
         if not days:
-            raise EtlError("Staging holds none of these days. What to do: etl-assets backfill")
+            raise EtlError(
+                f"Staging holds no day from {from_day} to {to_day}. What to do: etl-assets backfill"
+            )
+        asked_for = days_between(first or days[0], last or days[-1])
+        for gap in stretches(sorted(set(asked_for) - set(days))):
+            say(f"Left out: {in_words(gap)}, not in staging")
         for stretch in stretches(days):
-            work.run(
-                f"Making the mart of {in_words(stretch)}",
+            work.load(
+                "Making the mart of",
+                "Made the mart of",
                 ORDER_INCREMENT,
                 stretch,
                 assets=[mart_key(table) for table in (*TABLES, "f_customer_retention")],

@@ -8,12 +8,16 @@ import json
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_NO_LIMIT = (1_000, 1)
+"""The size of what is no terminal: a line that wraps can't be searched."""
 
 
 class Step(Protocol):
@@ -26,15 +30,15 @@ class Step(Protocol):
 
 def say(text: str) -> None:
     """Say how far things are, on standard error."""
-    _stderr().print(text)
+    _console(stderr=True).print(text, soft_wrap=True)
 
 
 @contextmanager
 def progress(what: str) -> Generator[Step]:
     """Show that something goes on; on a terminal also for how long, and its step."""
-    console = _stderr()
+    console = _console(stderr=True)
     if not console.is_terminal:
-        console.print(f"{what} …")
+        say(f"{what} …")
         yield _unseen
         return
 
@@ -47,23 +51,61 @@ def progress(what: str) -> Generator[Step]:
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], *, title: str, columns: Sequence[str]) -> None:
-    """Print the columns of the rows as a table."""
-    from rich.console import Console
+    """Print the columns of the rows as a table as wide as the terminal.
+
+    Where that is narrow headers wrap between words and texts anywhere; numbers and days never do.
+    """
+    from rich import box
     from rich.table import Table
 
-    console = Console(highlight=False)
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        number = any(isinstance(row[column], int | float | Decimal) for row in rows)
-        table.add_column(
-            column.replace("_", " "), justify="right" if number else "left", overflow="fold"
-        )
-    for row in rows:
-        table.add_row(*(_text(row[column]) for column in columns))
-    if not console.is_terminal:
-        # Without a terminal there is no width to fit; lines that wrap can't be read by a program.
-        console.width = 10_000
+    console = _console()
+    headers = [column.replace("_", " ") for column in columns]
+    values = [[row[column] for row in rows] for column in columns]
+    widths, gap = _layout(headers, values, console.width)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        # The box puts a blank between two columns itself.
+        padding=(0, gap - 1, 0, 0),
+        header_style="bold",
+    )
+    for header, of_column, width in zip(headers, values, widths, strict=True):
+        is_number = any(isinstance(value, int | float | Decimal) for value in of_column)
+        justify = "right" if is_number else "left"
+        table.add_column(header, width=width, justify=justify, vertical="bottom", overflow="fold")
+    for row in zip(*values, strict=True):
+        table.add_row(*map(_text, row))
+    console.print(title, style="bold")
+    # Where it can't fit the terminal breaks lines; rich would break numbers.
+    console.width = max(console.width, sum(widths) + gap * (len(widths) - 1))
     console.print(table)
+
+
+def _layout(
+    headers: Sequence[str], values: Sequence[Sequence[object]], room: int
+) -> tuple[list[int], int]:
+    """Return the columns' widths and the gap between them, as they fit into the room if they can.
+
+    Rich's own way of making columns narrower cuts numbers.
+    """
+    pairs = list(zip(headers, values, strict=True))
+    whole = [max(len(header), *(len(_text(v)) for v in column)) for header, column in pairs]
+    wide_gap = 2
+    if sum(whole) + wide_gap * (len(whole) - 1) <= room:
+        return whole, wide_gap
+    unbroken = [
+        header.split() + [_text(value) for value in column if not isinstance(value, str)]
+        for header, column in pairs
+    ]
+    least = [max(map(len, texts)) for texts in unbroken]
+    gap = wide_gap if sum(least) + wide_gap * (len(least) - 1) <= room else 1
+    spare = max(0, room - sum(least) - gap * (len(least) - 1))
+    # What is left goes to the first text.
+    text = next((i for i, column in enumerate(values) if isinstance(column[0], str)), None)
+    if text is not None:
+        least[text] = min(whole[text], least[text] + spare)
+    return least, gap
 
 
 def print_json(value: object) -> None:
@@ -91,10 +133,10 @@ def _text(value: object) -> str:
             return str(value)
         case int():
             return f"{value:,}"
-        case Decimal():
+        case Decimal() | float():
             return f"{value:,.2f}"
-        case float():
-            return f"{value:.2f}"
+        case datetime():
+            return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}Z"
         case _:
             return str(value)
 
@@ -107,7 +149,14 @@ def _json(value: object) -> object:
     raise TypeError(f"{type(value)} is no JSON")
 
 
-def _stderr() -> "Console":
+def _console(*, stderr: bool = False) -> "Console":
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    # Texts are printed as they are: brackets in them are no markup, colons no emoji.
+    return Console(
+        stderr=stderr,
+        width=get_terminal_size(_NO_LIMIT).columns,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )

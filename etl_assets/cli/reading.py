@@ -1,5 +1,6 @@
 """Commands that read the warehouse: the retention, what is loaded, what was rejected."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,16 @@ if TYPE_CHECKING:
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
 
+_RETENTION_COLUMNS = (
+    "period_name",
+    "period_id",
+    "new_customers_count",
+    "new_customers_revenue",
+    "returning_customers_count",
+    "returning_customers_revenue",
+    "refunded_customer_count",
+    "customers_refunded",
+)
 _LOAD_COLUMNS = (
     "partition_day",
     "rows_read",
@@ -20,16 +31,19 @@ _LOAD_COLUMNS = (
     "rejected",
     "revenue",
     "loaded_at",
-    "uri",
+    "object",
 )
-_REPORT_COLUMNS = ("report_id", "start_day", "end_day", "requested_at", "ready_at")
-_REJECTED_COLUMNS = ("partition_day", "line", "reason", "uri")
+_REPORT_COLUMNS = ("start_day", "end_day", "requested_at", "report_id")
+_REJECTED_COLUMNS = ("partition_day", "line", "reason", "object")
 
 
 def open_warehouse(*, retried: bool = False) -> "Warehouse":
     """Return the warehouse, its schema checked.
 
     Faults that pass are ridden out where `retried`; whoever only reads would rather see them.
+
+    Raises:
+        EtlError: it can't be opened, or its schema is not up to date.
     """
     from etl_assets.migrations import require_schema
     from etl_assets.resources import Warehouse
@@ -53,6 +67,7 @@ def retention(as_json: bool, as_csv: bool) -> None:
     Examples:
       etl-assets retention
       etl-assets retention --csv > retention.csv
+      etl-assets retention --json | jq '.[-1]'
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
@@ -62,21 +77,9 @@ def retention(as_json: bool, as_csv: bool) -> None:
     if as_json:
         output.print_json(weeks)
     elif as_csv:
-        output.print_csv(weeks, RETENTION_COLUMNS)
+        output.print_csv(weeks, _RETENTION_COLUMNS)
     else:
         print_retention(weeks)
-
-
-RETENTION_COLUMNS = (
-    "period_name",
-    "period_id",
-    "new_customers_count",
-    "new_customers_revenue",
-    "returning_customers_count",
-    "returning_customers_revenue",
-    "refunded_customer_count",
-    "customers_refunded",
-)
 
 
 def print_retention(weeks: list[dict[str, Any]]) -> None:
@@ -84,15 +87,17 @@ def print_retention(weeks: list[dict[str, Any]]) -> None:
     from etl_assets.cli import output
 
     if weeks:
-        output.print_table(weeks, title="mart.f_customer_retention", columns=RETENTION_COLUMNS[1:])
+        output.print_table(weeks, title="mart.f_customer_retention", columns=_RETENTION_COLUMNS[1:])
     else:
-        click.echo("No facts are loaded yet: etl-assets backfill")
+        output.say("No facts are loaded yet. What to do: etl-assets backfill")
 
 
-@click.command()
+@click.command(short_help="Show what is loaded, from what, and what is missing.")
 @_JSON
 def status(as_json: bool) -> None:
-    """Show the reports, and which days are loaded, from what, and which are missing.
+    """Show the reports, the last load of each day, and the days that are missing.
+
+    Times are UTC. Missing are the days since the oldest report's first that are not loaded.
 
     \b
     Examples:
@@ -101,8 +106,9 @@ def status(as_json: bool) -> None:
     """
     from etl_assets.automation.planner import expected_days
     from etl_assets.cli import output
-    from etl_assets.settings import PartitionSettings
+    from etl_assets.settings import PartitionSettings, WarehouseSettings, require
 
+    require(WarehouseSettings, PartitionSettings)
     warehouse = open_warehouse()
     reports = warehouse.rows("etl/reports")
     loads = warehouse.rows("etl/latest_loads", {"days": None})
@@ -113,18 +119,32 @@ def status(as_json: bool) -> None:
     if as_json:
         output.print_json({"reports": reports, "loads": loads, "missing_days": missing})
         return
-    if not reports:
-        click.echo("No report was asked for yet: etl-assets backfill")
-        return
-    output.print_table(reports, title="Reports", columns=_REPORT_COLUMNS)
+    _print_reports(reports)
     if loads:
-        output.print_table(loads, title="The last load of each day", columns=_LOAD_COLUMNS)
-    click.echo(f"{len(loads)} days loaded, {len(missing)} missing")
-    for day in missing:
-        click.echo(f"  {day}")
+        _print_with_objects(loads, title="The last load of each day", columns=_LOAD_COLUMNS)
+    _print_days(len(loads), missing)
 
 
-@click.command()
+def _print_reports(reports: Sequence[dict[str, Any]]) -> None:
+    from etl_assets.cli import output
+
+    if not reports:
+        output.say("No report was asked for yet. What to do: etl-assets backfill")
+        return
+    shown = [report | {"report_id": report["report_id"] or "not ready"} for report in reports]
+    output.print_table(shown, title="Reports", columns=_REPORT_COLUMNS)
+    click.echo()
+
+
+def _print_days(loaded: int, missing: Sequence[date]) -> None:
+    from etl_assets.partitions import in_words, stretches
+
+    click.echo(f"{loaded} days loaded, {len(missing)} missing{':' if missing else ''}")
+    for stretch in stretches(missing):
+        click.echo(f"  {in_words(stretch)}")
+
+
+@click.command(short_help="Show the rows in quarantine, and what is wrong with them.")
 @click.argument("day", type=DAY, required=False)
 @_JSON
 def rejected(day: date | None, as_json: bool) -> None:
@@ -143,6 +163,26 @@ def rejected(day: date | None, as_json: bool) -> None:
     if as_json:
         output.print_json(rows)
     elif rows:
-        output.print_table(rows, title="staging.rejected_row", columns=_REJECTED_COLUMNS)
+        _print_with_objects(rows, title="staging.rejected_row", columns=_REJECTED_COLUMNS)
     else:
-        click.echo("No row is in quarantine" + (f" for {day}" if day else ""))
+        output.say("No row is in quarantine" + (f" for {day}" if day else ""))
+
+
+def _print_with_objects(
+    rows: Sequence[dict[str, Any]], *, title: str, columns: Sequence[str]
+) -> None:
+    """Print rows that name objects by number, and below what the numbers are.
+
+    An object's address is longer than a line, and many days share a report's.
+    """
+    from etl_assets.cli import output
+
+    numbers: dict[str, int] = {}
+    for row in rows:
+        numbers.setdefault(row["uri"], len(numbers) + 1)
+    numbered = [row | {"object": numbers[row["uri"]]} for row in rows]
+    output.print_table(numbered, title=title, columns=columns)
+    click.echo()
+    for uri, number in numbers.items():
+        click.echo(f"object {number}: {uri}")
+    click.echo()

@@ -7,7 +7,7 @@ from etl_assets.cli.reading import open_warehouse
 
 @click.command()
 def migrate() -> None:
-    """Bring the warehouse's schema up to date; safe to run at any time.
+    """Bring the warehouse's schema up to date; safe at any time.
 
     \b
     Example:
@@ -21,46 +21,65 @@ def migrate() -> None:
     click.echo(f"Applied {', '.join(applied)}" if applied else "The schema is up to date")
 
 
-@click.command()
+@click.command(short_help="Check the settings, and everything that they name.")
 @click.pass_context
 def doctor(context: click.Context) -> None:
-    """Check the configuration, the warehouse, the object store and the report API.
+    """Check the settings, the warehouse, the object store, the report API and Dagster's instance.
+
+    Each line tells what is checked and "ok", or what is wrong and what to do. The exit code is 1
+    where anything is wrong.
 
     \b
     Example:
       etl-assets doctor
     """
+    checks = {
+        "settings": _check_settings,
+        "warehouse": _check_warehouse,
+        "object store": _check_object_store,
+        "report API": _check_report_api,
+        "Dagster": _check_dagster,
+    }
     from etl_assets.errors import EtlError
-    from etl_assets.resources import ObjectStore, ReportApi
-    from etl_assets.settings import (
-        LoadSettings,
-        ObjectStoreSettings,
-        PartitionSettings,
-        ReportApiSettings,
-    )
 
-    def configuration() -> None:
-        PartitionSettings.read()
-        LoadSettings.read()
-
-    def warehouse() -> None:
-        open_warehouse()
-
-    def object_store() -> None:
-        ObjectStore(ObjectStoreSettings.read(), retry_seconds=0).check_access()
-
-    def report_api() -> None:
-        ReportApi(ReportApiSettings.read(), retry_seconds=0).check_access()
-
-    failed = False
-    for check in (configuration, warehouse, object_store, report_api):
-        name = check.__name__.replace("_", " ")
+    well = True
+    for name, check in checks.items():
         try:
             check()
         except EtlError as error:
-            failed = True
+            well = False
             for line in str(error).splitlines():
                 click.echo(f"{name}: {line}")
         else:
             click.echo(f"{name}: ok")
-    context.exit(1 if failed else 0)
+    context.exit(0 if well else 1)
+
+
+def _check_settings() -> None:
+    from etl_assets.settings import AutomationSettings, LoadSettings, PartitionSettings, require
+
+    require(PartitionSettings, LoadSettings, AutomationSettings)
+
+
+def _check_warehouse() -> None:
+    open_warehouse()
+
+
+def _check_object_store() -> None:
+    from etl_assets.resources import ObjectStore
+    from etl_assets.settings import ObjectStoreSettings
+
+    ObjectStore(ObjectStoreSettings.read(), retry_seconds=0).check_access()
+
+
+def _check_report_api() -> None:
+    from etl_assets.resources import ReportApi
+    from etl_assets.settings import ReportApiSettings
+
+    ReportApi(ReportApiSettings.read(), retry_seconds=0).check_access()
+
+
+def _check_dagster() -> None:
+    from etl_assets.runs import open_instance
+
+    open_instance().dispose()

@@ -11,7 +11,7 @@ from etl_assets.cli.demo import FOLDER
 from etl_assets.errors import ConfigurationError
 
 
-@click.command()
+@click.command(short_help="Start Dagster's UI and daemon.")
 @click.option("--port", default=3000, show_default=True, help="The port of the UI on 127.0.0.1.")
 def up(port: int) -> None:
     """Start Dagster's UI and daemon; Ctrl-C stops them.
