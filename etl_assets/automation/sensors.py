@@ -50,7 +50,7 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
 
     @dg.sensor(
         jobs=[order_increment, order_report_job],
-        minimum_interval_seconds=60,
+        minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Loads the next day when the source has it: strictly in order, at most one run "
         "a day at a time, at most three tries with growing pauses.",
