@@ -64,7 +64,8 @@ def test_days_are_loaded_strictly_in_order_and_then_waited_for(pipeline: Pipelin
     pipeline.holds(holding(pipeline.files, MONDAY, TUESDAY, WEDNESDAY))
 
 
-def test_the_schedule_asks_for_the_same_day(pipeline: Pipeline) -> None:
+@pytest.mark.usefixtures("pipeline")
+def test_the_schedule_asks_for_the_same_day() -> None:
     repository = build_defs(PartitionSettings.read()).get_repository_def()
     # A schedule's context opens its instance by reference, which one in memory does not have.
     with (
