@@ -4,6 +4,7 @@ With `DAGSTER_HOME` set the runs show in the UI like any other; without it Dagst
 and the warehouse's own record is enough.
 """
 
+import sys
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,14 +13,12 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
-import psycopg2
 from dagster._core.errors import DagsterInvalidConfigError
 from dagster._core.events import RunFailureReason
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
 )
-from dagster_postgres.utils import DagsterPostgresException
 from dagster_shared.error import DagsterError
 from sqlalchemy.exc import SQLAlchemyError
 from yaml import YAMLError
@@ -125,22 +124,30 @@ def _storage_errors(*others: type[Exception]) -> Generator[None]:
     """Say in one line what is wrong with Dagster's own storage."""
     try:
         yield
-    except (DagsterPostgresException, SQLAlchemyError, *others) as error:
+    except (*_storage_faults(), *others) as error:
         raise EtlError(
             f"Dagster's instance of DAGSTER_HOME can't be used: {_in_one_line(error)}. Check its "
             "dagster.yaml and the database that it names, or unset DAGSTER_HOME to run without"
         ) from error
 
 
+def _storage_faults() -> tuple[type[Exception], ...]:
+    # It takes seconds to import; where nobody has, nobody raises its error.
+    postgres = sys.modules.get("dagster_postgres.utils")
+    return (SQLAlchemyError, postgres.DagsterPostgresException) if postgres else (SQLAlchemyError,)
+
+
 def _in_one_line(error: BaseException) -> str:
     """Return what was wrong first, without the traceback that Dagster puts into its messages."""
     while error.__cause__:
         error = error.__cause__
-    text = str(error)
-    if isinstance(error, DagsterInvalidConfigError):
-        text = error.errors[0].message.partition("Stack Trace:")[0].partition(" Expected: ")[0]
-    elif isinstance(error, SQLAlchemyError | psycopg2.Error):
-        text = text.partition("\n")[0]
+    match error:
+        case DagsterInvalidConfigError():
+            text = error.errors[0].message.partition("Stack Trace:")[0].partition(" Expected: ")[0]
+        case YAMLError():
+            text = str(error)
+        case _:
+            text = str(error).partition("\n")[0]
     return " ".join(text.split()).rstrip(".")
 
 
