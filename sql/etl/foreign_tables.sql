@@ -2,7 +2,7 @@
 -- migrated they are somebody else's.
 --
 -- Rows: name (text): schema.relation.
-SELECT relation.oid::regclass::text AS name
+SELECT format('%I.%I', namespace.nspname, relation.relname) AS name
 FROM pg_class AS relation
 INNER JOIN pg_namespace AS namespace ON relation.relnamespace = namespace.oid
 WHERE
