@@ -104,9 +104,12 @@ class DagsterServers:
         return server
 
     def _wait_until_ready(self, server: Supervised) -> None:
+        session = requests.Session()
+        session.trust_env = False  # no proxy of the environment stands in between
+
         def answers() -> None:
             server.raise_if_ended()
-            requests.get(f"{self.url}/server_info", timeout=5).raise_for_status()
+            session.get(f"{self.url}/server_info", timeout=5).raise_for_status()
 
         attempts = Retrying(
             retry=retry_if_exception_type(requests.RequestException),

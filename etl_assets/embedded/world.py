@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from etl_assets.embedded.folder import owned
 from etl_assets.embedded.object_store import REGION, EmbeddedObjectStore
+from etl_assets.embedded.ports import LOOPBACK
 from etl_assets.embedded.postgres import EmbeddedPostgres
 from etl_assets.embedded.simulator import GeneratedOrders, Simulator, SourceFiles
 from etl_assets.errors import ConfigurationError
@@ -154,6 +155,10 @@ class EmbeddedWorld:
             "ETL_TIMEZONE": TIMEZONE,
             "ETL_POLL_SECONDS": f"{min(10.0, max(0.1, self._report_seconds / 5)):g}",
             "ETL_POLL_TIMEOUT_SECONDS": "600",
+            # No proxy of the environment stands between it and 127.0.0.1; some libraries look for
+            # the one spelling first, some for the other.
+            "NO_PROXY": LOOPBACK,
+            "no_proxy": LOOPBACK,
         }
 
     def dagster_environment(self) -> dict[str, str]:

@@ -107,9 +107,10 @@ class Simulator:
             thread = threading.Thread(
                 target=self._server.run, args=([listener],), name="report-api", daemon=True
             )
-            thread.start()
-            stack.callback(thread.join)
+            # Before it starts: Ctrl-C may come in the middle of that.
+            stack.callback(lambda: thread.join() if thread.ident else None)
             stack.callback(setattr, self._server, "should_exit", True)
+            thread.start()
             self._running = stack.pop_all()
 
     def stop(self) -> None:
