@@ -197,35 +197,53 @@ class Source:
         reports: Sequence[Report],
         seen: dict[str, StoredObject | None],
     ) -> RawFile | NotThere:
-        if load is not None:
-            uris, report_id, increment_id = [load["uri"]], load["report_id"], load["increment_id"]
-            gone = "the object that it was loaded from is gone; to take it from the newest report: "
-            gone += f"etl-assets backfill --from {day} --to {day} --report latest"
-        elif not reports:
-            return NotThere(day, "no report was asked for yet: etl-assets backfill")
-        elif covering := [
-            report for report in reports if report.start_day <= day <= report.end_day
-        ]:
-            report_id, increment_id = covering[0].report_id, None
-            uris = self._addresses(covering[0].paths, "", report_id, None)
-            gone = "the report's file is not in the object store"
-        else:
-            report_id = reports[0].report_id
-            increment = self._api.get_increment(report_id, day)
-            if isinstance(increment, NotFound):
-                if increment.why:
-                    return NotThere(day, increment.why, "too early")
-                return NotThere(day, "its increment is not there yet", "not yet")
-            increment_id = increment.increment_id
-            uris = self._addresses(increment.paths, _INCREMENT_SUFFIX, increment_id, reports[0])
-            gone = "the increment's file is not in the object store"
-        for uri in uris:
+        """Return the object that holds a day; `seen` are the objects looked at already."""
+        place = self._place(day, load, reports)
+        if isinstance(place, NotThere):
+            return place
+        for uri in place.uris:
             if uri not in seen:
                 seen[uri] = self._look(uri)
-            stored = seen[uri]
-            if stored is not None:
-                return RawFile(day, stored, report_id, increment_id)
-        return NotThere(day, f"{gone} ({', '.join(uris)})")
+            if stored := seen[uri]:
+                return RawFile(day, stored, place.report_id, place.increment_id)
+        return NotThere(day, f"{place.if_gone} ({', '.join(place.uris)})")
+
+    def _place(
+        self, day: date, load: Mapping[str, Any] | None, reports: Sequence[Report]
+    ) -> "_Place | NotThere":
+        """Return where a day is to be, by the rules above; the object store is not asked."""
+        if load is not None:
+            return _Place(
+                [load["uri"]],
+                load["report_id"],
+                load["increment_id"],
+                "the object that it was loaded from is gone; to take it from the newest report: "
+                f"etl-assets backfill --from {day} --to {day} --report latest",
+            )
+        if not reports:
+            return NotThere(day, "no report was asked for yet: etl-assets backfill")
+        for report in reports:
+            if report.start_day <= day <= report.end_day:
+                return _Place(
+                    self._addresses("", report.report_id, report.paths),
+                    report.report_id,
+                    None,
+                    "the report's file is not in the object store",
+                )
+        newest = reports[0]
+        increment = self._api.get_increment(newest.report_id, day)
+        if isinstance(increment, NotFound):
+            if increment.why:
+                return NotThere(day, increment.why, "too early")
+            return NotThere(day, "its increment is not there yet", "not yet")
+        return _Place(
+            self._addresses(
+                _INCREMENT_SUFFIX, increment.increment_id, increment.paths, newest.paths
+            ),
+            newest.report_id,
+            increment.increment_id,
+            "the increment's file is not in the object store",
+        )
 
     def _look(self, uri: str) -> StoredObject | None:
         try:
@@ -234,16 +252,29 @@ class Source:
             return None
 
     def _addresses(
-        self, paths: Mapping[str, str], suffix: str, folder: str, report: Report | None
+        self, suffix: str, folder: str, paths: Mapping[str, str], *neighbours: Mapping[str, str]
     ) -> list[str]:
-        """Return where the order log may be: where the API says, else where it always was."""
+        """Return where the order log may be: where the API says, else where it always was.
+
+        Without an address the bucket is the one of other files, those of `neighbours` included.
+        """
         for name in _ORDER_LOGS:
             if url := paths.get(name + suffix):
                 return [object_uri(url)]
-        known = [*paths.values(), *(report.paths.values() if report else ())]
+        known = [url for urls in (paths, *neighbours) for url in urls.values()]
         bucket = _bucket(known[0]) if known else _DEFAULT_BUCKET
         prefix = f"s3://{bucket}/cohort_{self._api.cohort}/{self._api.nickname}/project/{folder}"
         return [f"{prefix}/{name}{suffix}.csv" for name in _ORDER_LOGS]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a day is to be: the addresses to look at in turn, and what to say if it is at none."""
+
+    uris: list[str]
+    report_id: str
+    increment_id: str | None
+    if_gone: str
 
 
 def _bucket(url: str) -> str:
