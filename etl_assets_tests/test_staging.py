@@ -1,14 +1,20 @@
 """Staging: which rows of an object are loaded, which are quarantined, and what stops a load."""
 
 import json
+from collections.abc import Callable, Iterator
 from datetime import date
+from typing import TypeVar
 
 import pytest
 
+from etl_assets.assets.mart import load_mart
 from etl_assets.assets.raw import locate
 from etl_assets.assets.staging import stage
 from etl_assets.embedded.simulator import GivenFiles
 from etl_assets.errors import FileRefused, ObjectChanged
+from etl_assets.resources.object_store import ObjectStore, StoredObject
+from etl_assets.settings import ObjectStoreSettings
+from etl_assets.source import Choice
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.files import (
     COLUMNS,
@@ -22,6 +28,8 @@ from etl_assets_tests.files import (
     without,
 )
 from etl_assets_tests.pipeline import holding
+
+T = TypeVar("T")
 
 
 def good(day: date, count: int = 100) -> list[dict[str, str]]:
@@ -243,3 +251,33 @@ def test_names_of_people_are_in_no_event_of_a_run(open_pipeline: OpenPipeline) -
         assert "user_order_log_inc.csv" in said
         for name in ("Ольга", "Орлова", "\\u041e\\u043b\\u044c"):
             assert name not in said
+
+
+def test_of_two_planned_runs_of_a_day_at_once_the_later_does_nothing(
+    open_pipeline: OpenPipeline,
+) -> None:
+    pipeline = open_pipeline(GivenFiles(csv_file(order(MONDAY)), (MONDAY, MONDAY)))
+    pipeline.source.ensure_report(new=False, on_wait=lambda _: None)
+    locate(pipeline.warehouse, pipeline.source, [MONDAY], Choice.kept)
+
+    def load(run_id: str, store: ObjectStore) -> None:
+        stage(
+            pipeline.warehouse,
+            store,
+            [MONDAY],
+            run_id=run_id,
+            only_changed=True,
+            max_rejected_share=0,
+        )
+        load_mart(pipeline.warehouse, [MONDAY], run_id=run_id, only_unloaded=True)
+
+    class OvertakenStore(ObjectStore):
+        """While one run reads, another loads the day from beginning to end."""
+
+        def read(self, found: StoredObject, consume: Callable[[Iterator[bytes]], T]) -> T:
+            held = super().read(found, consume)
+            load("other", pipeline.object_store)
+            return held
+
+    load("one", OvertakenStore(ObjectStoreSettings.read()))
+    assert pipeline.loads("run_id") == [("other",)]

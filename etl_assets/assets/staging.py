@@ -139,7 +139,7 @@ def stage(
         RawFile.from_row(row) for row in warehouse.rows("etl/raw_files", {"days": list(days)})
     ]
     if only_changed:
-        raw_files = _changed(warehouse, raw_files)
+        raw_files = warehouse.run(lambda connection: _changed(connection, raw_files))
     ranges = _ranges(warehouse)
     read = [
         _read(store, tuple(group), ranges)
@@ -150,13 +150,17 @@ def stage(
     ]
     for file in read:
         _refuse_if_mostly_wrong(file, max_rejected_share)
-    changes = warehouse.run(lambda connection: _swap(connection, read, run_id)) if read else {}
-    return Staged(read, changes)
+    if not read:
+        return Staged([], {})
+    return warehouse.run(
+        lambda connection: _swap(connection, read, run_id, only_changed=only_changed)
+    )
 
 
-def _changed(warehouse: Warehouse, raw_files: Sequence[RawFile]) -> list[RawFile]:
+def _changed(connection: Connection, raw_files: Sequence[RawFile]) -> list[RawFile]:
+    """Return the objects of those days that the mart does not hold from that very version."""
     days = [file.partition_day for file in raw_files]
-    loads = warehouse.rows("etl/latest_loads", {"days": days})
+    loads = rows(connection, "etl/latest_loads", {"days": days})
     loaded = {(row["partition_day"], row["uri"], row["etag"]) for row in loads}
     return [
         file
@@ -216,14 +220,18 @@ def _refuse_if_mostly_wrong(file: ReadFile, max_share: float) -> None:
 
 
 def _swap(
-    connection: Connection, read: Sequence[ReadFile], run_id: str
-) -> dict[date, dict[str, Any]]:
+    connection: Connection, read: list[ReadFile], run_id: str, *, only_changed: bool
+) -> Staged:
     began = time.monotonic()
     execute(connection, "staging/incoming")
     for file in read:
         _copy(connection, file)
     copied = time.monotonic() - began
     with writing(connection):
+        # Asked again now that nobody else writes: another run may have loaded the days meanwhile.
+        raw_files = [raw_file for file in read for raw_file in file.raw_files]
+        if only_changed and not _changed(connection, raw_files):
+            return Staged([], {})
         of_days = {"days": [day for file in read for day in file.days]}
         changes = {
             row.pop("partition_day"): row for row in rows(connection, "staging/changes", of_days)
@@ -231,7 +239,7 @@ def _swap(
         execute(connection, "staging/swap_days", of_days)
         for file in read:
             _record(connection, file, run_id, changes, copied)
-    return changes
+    return Staged(read, changes)
 
 
 def _copy(connection: Connection, file: ReadFile) -> None:
