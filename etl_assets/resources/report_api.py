@@ -14,6 +14,7 @@ from typing import Annotated, Literal, TypeVar
 
 import dagster as dg
 import requests
+import urllib3
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from etl_assets.errors import AccessRefused, EtlError, UnexpectedAnswer
@@ -211,8 +212,7 @@ class ReportApi:
         except (
             requests.ConnectionError,
             requests.Timeout,
-            requests.exceptions.ChunkedEncodingError,
-            requests.exceptions.ContentDecodingError,
+            urllib3.exceptions.HTTPError,
         ) as error:
             if isinstance(error, requests.exceptions.SSLError):
                 raise EtlError(
@@ -264,7 +264,8 @@ def _body(called: str, response: requests.Response, seconds: float) -> bytes:
     """Read the answer, within bounds of time and size."""
     deadline = time.monotonic() + seconds
     body = bytearray()
-    for chunk in response.iter_content(chunk_size=16 << 10):
+    # As much as has arrived: iter_content waits until a chunk is full, whatever the time.
+    while chunk := response.raw.read1(16 << 10, decode_content=True):
         body += chunk
         if len(body) > _ANSWER_BYTES:
             raise EtlError(f"{called}: the report API's answer is over {_ANSWER_BYTES} bytes")

@@ -1,0 +1,490 @@
+"""What the assets talk to, when it fails: what is tried again, and what is said to people.
+
+The faults of HTTP services are real answers of the simulator, in the object store's place too.
+"""
+
+import json
+import socket
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from etl_assets.embedded.simulator import Fault, GivenFiles, Simulator
+from etl_assets.embedded.world import EmbeddedWorld
+from etl_assets.errors import (
+    AccessRefused,
+    EtlError,
+    ObjectChanged,
+    ObjectMissing,
+    SchemaMissing,
+    Unavailable,
+    UnexpectedAnswer,
+)
+from etl_assets.resources import ObjectStore, ReportApi, Warehouse
+from etl_assets.resources.object_store import StoredObject, object_uri
+from etl_assets.resources.report_api import Increment, NotFound
+from etl_assets.resources.warehouse import (
+    Connection,
+    days_being_loaded,
+    execute,
+    loading,
+    rows,
+    writing,
+)
+from etl_assets.settings import ObjectStoreSettings, ReportApiSettings
+from etl_assets_tests.conftest import OpenPipeline
+from etl_assets_tests.files import MONDAY, TUESDAY, WEDNESDAY, csv_file, order
+from etl_assets_tests.pipeline import Pipeline, calls
+
+BAD_GATEWAY = "<html><body>502 Bad Gateway</body></html>"
+
+
+def said(error: pytest.ExceptionInfo[BaseException], *secrets: str) -> str:
+    """Return what an error says; no secret is in it, nor in its traceback."""
+    whole = "".join(traceback.format_exception(error.value))
+    for secret in secrets:
+        assert secret not in whole
+    return str(error.value)
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@pytest.fixture
+def pipeline(open_pipeline: OpenPipeline) -> Pipeline:
+    body = csv_file(order(MONDAY))
+    return open_pipeline(GivenFiles(body, (MONDAY, MONDAY), {TUESDAY: body}))
+
+
+# --- The report API -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def report_id(pipeline: Pipeline) -> str:
+    return pipeline.source.ensure_report(new=False, on_wait=lambda _: None).report_id
+
+
+def ask(report_id: str, **options: Any) -> Increment | NotFound:
+    """Ask for Tuesday's increment."""
+    options = {"retry_seconds": 5} | options
+    return ReportApi(ReportApiSettings.read(), **options).get_increment(report_id, TUESDAY)
+
+
+def failing(pipeline: Pipeline, fault: Fault) -> None:
+    pipeline.simulator.calls.clear()
+    pipeline.simulator.faults.add(fault)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("/get_increment", status=502, body=BAD_GATEWAY),
+        Fault("/get_increment", status=503, times=2),
+        Fault("/get_increment", status=408),
+        Fault("/get_increment", status=429),
+        Fault("/get_increment", reset=True),
+        Fault("/get_increment", cut_after=10),
+    ],
+    ids=["502 with HTML", "503 twice", "408", "429", "reset", "cut off"],
+)
+def test_what_passes_is_asked_again(pipeline: Pipeline, report_id: str, fault: Fault) -> None:
+    failing(pipeline, fault)
+    assert isinstance(ask(report_id), Increment)
+    assert calls(pipeline, "/get_increment") == (fault.times or 0) + 1
+
+
+def test_the_wait_of_retry_after_is_kept(pipeline: Pipeline, report_id: str) -> None:
+    failing(pipeline, Fault("/get_increment", status=429, headers={"Retry-After": "1"}))
+    ask(report_id)
+    first, second = (call.at for call in pipeline.simulator.calls)
+    assert (second - first).total_seconds() >= 1
+
+
+def test_what_does_not_pass_is_said_with_the_call_and_how_often(
+    pipeline: Pipeline, report_id: str
+) -> None:
+    failing(pipeline, Fault("/get_increment", status=502, body=BAD_GATEWAY, times=None))
+    with pytest.raises(Unavailable) as error:
+        ask(report_id, retry_seconds=1)
+    tries = calls(pipeline, "/get_increment")
+    assert tries > 1
+    assert said(error, pipeline.simulator.api_key, "Bad Gateway") == (
+        f"GET {pipeline.simulator.url}/get_increment: the report API answered 502 ({tries} tries)"
+    )
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_refused_access_is_said_at_once_with_what_to_check(
+    pipeline: Pipeline, report_id: str, status: int
+) -> None:
+    failing(pipeline, Fault("/get_increment", status=status, times=None))
+    with pytest.raises(AccessRefused) as error:
+        ask(report_id)
+    assert f"refused access ({status}). Check REPORT_API_KEY" in said(
+        error, pipeline.simulator.api_key
+    )
+    assert calls(pipeline, "/get_increment") == 1
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_a_wrong_key_is_refused_by_the_api_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPORT_API_KEY", "a-wrong-key")
+    api = ReportApi(ReportApiSettings.read(), retry_seconds=0)
+    with pytest.raises(AccessRefused) as error:
+        api.check_access()
+    said(error, "a-wrong-key")
+
+
+def test_access_is_checked_without_changing_anything(pipeline: Pipeline) -> None:
+    pipeline.report_api.check_access()
+    assert [call.method for call in pipeline.simulator.calls] == ["GET"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_a_redirect_is_not_followed_for_it_would_take_the_key_along(
+    pipeline: Pipeline, report_id: str, status: int
+) -> None:
+    target = f"{pipeline.simulator.url}/get_report"
+    failing(pipeline, Fault("/get_increment", status=status, headers={"Location": target}))
+    with pytest.raises(UnexpectedAnswer, match=f"answered {status}, which trying again won't"):
+        ask(report_id)
+    assert [call.path for call in pipeline.simulator.calls] == ["/get_increment"]
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        (BAD_GATEWAY, "json_invalid"),
+        ("", "json_invalid"),
+        ("[]", "model_type"),
+        ('{"status": "SUCCESS"}', "data"),
+        ('{"status": "SUCCESS", "data": {"increment_id": 7}}', "data.increment_id"),
+        ('{"status": "SUCCESS", "data": {"increment_id": "a", "s3_path": []}}', "data.s3_path"),
+    ],
+)
+def test_an_answer_of_another_form_is_said_by_its_fields(
+    pipeline: Pipeline, report_id: str, body: str, wrong: str
+) -> None:
+    failing(pipeline, Fault("/get_increment", status=200, body=body))
+    with pytest.raises(EtlError) as error:
+        ask(report_id)
+    assert f"get_increment is not what it should be ({wrong})" in said(error, "Bad Gateway")
+    assert calls(pipeline, "/get_increment") == 1
+
+
+def test_an_increment_that_is_neither_there_nor_not_is_said(
+    pipeline: Pipeline, report_id: str
+) -> None:
+    body = json.dumps({"status": "PENDING", "data": {"increment_id": None}})
+    failing(pipeline, Fault("/get_increment", status=200, body=body))
+    with pytest.raises(EtlError, match=f"says 'PENDING' of the increment of {TUESDAY}"):
+        ask(report_id)
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(pipeline: Pipeline, report_id: str) -> None:
+    failing(pipeline, Fault("/get_increment", status=200, body=" " * (2 << 20)))
+    with pytest.raises(EtlError, match="answer is over 1048576 bytes"):
+        ask(report_id)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("/get_increment", status=200, body=" " * 1000, drip=0.02, times=None),
+        Fault("/get_increment", delay=2, times=None),
+    ],
+    ids=["drips", "does not begin"],
+)
+def test_a_slow_answer_is_given_up(pipeline: Pipeline, report_id: str, fault: Fault) -> None:
+    failing(pipeline, fault)
+    began = time.monotonic()
+    with pytest.raises(Unavailable):
+        ask(report_id, retry_seconds=0, answer_seconds=0.3)
+    assert time.monotonic() - began < 1.5
+
+
+def test_ids_are_opaque_and_arrive_as_they_were_given(pipeline: Pipeline) -> None:
+    with pytest.raises(UnexpectedAnswer):
+        pipeline.report_api.get_increment("a=/+&b?#%3D", MONDAY)
+    assert pipeline.simulator.calls[-1].query == {
+        "report_id": "a=/+&b?#%3D",
+        "date": f"{MONDAY}T00:00:00",
+    }
+
+
+# --- The object store -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(environment: pytest.MonkeyPatch) -> ObjectStore:
+    del environment  # set up, and not to be changed
+    return ObjectStore(ObjectStoreSettings.read(), retry_seconds=0)
+
+
+@pytest.fixture
+def object_in_store(world: EmbeddedWorld) -> str:
+    client = world.object_store.client()
+    client.put_object(Bucket="s3-sprint3", Key="test/object", Body=b"abc" * 1000)
+    return "s3://s3-sprint3/test/object"
+
+
+def whole(chunks: Iterator[bytes]) -> bytes:
+    return b"".join(chunks)
+
+
+def test_an_object_is_found_and_read(store: ObjectStore, object_in_store: str) -> None:
+    found = store.find(object_in_store)
+    assert (found.uri, found.size) == (object_in_store, 3000)
+    assert store.read(found, whole) == b"abc" * 1000
+    store.check_access()
+
+
+@pytest.mark.parametrize("uri", ["s3://s3-sprint3/test/other", "s3://no-such-bucket/test"])
+def test_an_object_that_is_not_there_is_missing(store: ObjectStore, uri: str) -> None:
+    with pytest.raises(ObjectMissing, match=f"{uri} at http://.*: there is no such object"):
+        store.find(uri)
+
+
+def test_another_version_than_was_found_is_not_read(
+    store: ObjectStore, object_in_store: str, world: EmbeddedWorld
+) -> None:
+    found = store.find(object_in_store)
+    client = world.object_store.client()
+    client.put_object(Bucket="s3-sprint3", Key="test/object", Body=b"xyz" * 1000)
+    with pytest.raises(ObjectChanged, match="was replaced meanwhile"):
+        store.read(found, whole)
+
+
+def test_an_object_of_another_size_is_not_read(store: ObjectStore, object_in_store: str) -> None:
+    found = store.find(object_in_store)
+    with pytest.raises(ObjectChanged, match="is 3000 bytes long and was 7 when it was found"):
+        store.read(StoredObject(found.uri, found.etag, 7), whole)
+
+
+@pytest.mark.parametrize("variable", ["AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"])
+def test_a_wrong_key_of_the_store_is_refused_without_being_shown(
+    environment: pytest.MonkeyPatch, object_in_store: str, variable: str
+) -> None:
+    environment.setenv(variable, "a-wrong-key")
+    store = ObjectStore(ObjectStoreSettings.read(), retry_seconds=0)
+    with pytest.raises(AccessRefused) as error:
+        store.find(object_in_store)
+    message = said(error, "a-wrong-key")
+    assert "403" in message
+    assert "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in message
+
+
+def test_a_store_that_cannot_be_reached_is_unavailable(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{closed_port()}")
+    store = ObjectStore(ObjectStoreSettings.read(), retry_seconds=0)
+    with pytest.raises(Unavailable, match="Check AWS_ENDPOINT_URL_S3 and the network"):
+        store.find("s3://s3-sprint3/test/object")
+
+
+@pytest.fixture
+def faulty_store(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    """A store that is the simulator, for the answers that its faults give."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", pipeline.simulator.url)
+    return ObjectStore(ObjectStoreSettings.read(), retry_seconds=5)
+
+
+def answers(simulator: Simulator, status: int, body: str = "", **options: Any) -> None:
+    headers = {"ETag": '"1"', "Content-Length": str(len(body))}
+    simulator.faults.add(Fault("/b/k", status=status, body=body, headers=headers, **options))
+
+
+def test_a_fault_in_the_middle_starts_the_object_over(
+    pipeline: Pipeline, faulty_store: ObjectStore
+) -> None:
+    answers(pipeline.simulator, 200, "abcdef", cut_after=3)
+    answers(pipeline.simulator, 503)
+    answers(pipeline.simulator, 200, "abcdef")
+    assert faulty_store.read(StoredObject("s3://b/k", '"1"', 6), whole) == b"abcdef"
+    assert calls(pipeline, "/b/k") == 3
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault("/b/k", status=503), Fault("/b/k", status=500), Fault("/b/k", reset=True)]
+)
+def test_what_passes_in_the_store_is_asked_again(
+    pipeline: Pipeline, faulty_store: ObjectStore, fault: Fault
+) -> None:
+    pipeline.simulator.faults.add(fault)
+    answers(pipeline.simulator, 200)
+    assert faulty_store.find("s3://b/k") == StoredObject("s3://b/k", '"1"', 0)
+
+
+@pytest.mark.parametrize("status", [400, 405])
+def test_any_other_answer_of_the_store_is_said_at_once(
+    pipeline: Pipeline, faulty_store: ObjectStore, status: int
+) -> None:
+    answers(pipeline.simulator, status, times=None)
+    with pytest.raises(EtlError, match=f"answered {status} .*which trying again won't change"):
+        faulty_store.find("s3://b/k")
+    assert calls(pipeline, "/b/k") == 1
+
+
+def test_only_bucket_and_key_of_an_address_count() -> None:
+    assert object_uri("https://host:9/bucket/a/b%20c%3D.csv?x=1") == "s3://bucket/a/b c=.csv"
+
+
+# --- The warehouse --------------------------------------------------------------------------------
+
+
+@dataclass
+class Address:
+    """The warehouse's address, to be got wrong."""
+
+    url: str
+
+    def but(self, **parts: str | int) -> Warehouse:
+        split = urlsplit(self.url)
+        user = parts.get("user", split.username)
+        password = parts.get("password", split.password)
+        port = parts.get("port", split.port)
+        path = f"/{parts['database']}" if "database" in parts else split.path
+        netloc = f"{user}:{password}@{parts.get('host', split.hostname)}:{port}"
+        url = urlunsplit(split._replace(netloc=netloc, path=path))
+        return Warehouse(SecretStr(url), retry_seconds=0)
+
+    @property
+    def password(self) -> str:
+        return urlsplit(self.url).password or ""
+
+
+@pytest.fixture
+def address(world: EmbeddedWorld) -> Address:
+    return Address(world.postgres.url("warehouse"))
+
+
+def one(connection: Connection) -> Any:
+    (row,) = connection.execute("SELECT 1 AS one").fetchall()
+    return row["one"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"password": "a-wrong-password"}, "password authentication failed"),
+        ({"user": "nobody"}, "password authentication failed"),
+        ({"database": "no_such_database"}, '"no_such_database" does not exist'),
+    ],
+)
+def test_a_warehouse_that_cannot_be_opened_is_said_at_once(
+    address: Address, wrong: dict[str, str], message: str
+) -> None:
+    with pytest.raises(EtlError) as error:
+        address.but(**wrong).run(one)
+    words = said(error, "a-wrong-password", address.password)
+    assert not isinstance(error.value, Unavailable)
+    assert words.startswith("The warehouse can't be opened: ")
+    assert message in words
+    assert words.endswith("Check WAREHOUSE_URL")
+
+
+def test_a_warehouse_that_does_not_answer_is_unavailable(address: Address) -> None:
+    with pytest.raises(Unavailable) as error:
+        address.but(port=closed_port()).run(one)
+    assert "could not be reached" in said(error, address.password)
+    assert "Check that it runs, and WAREHOUSE_URL" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "SELECT pg_terminate_backend(pg_backend_pid())",
+        "DO $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END$$",
+        "DO $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40P01'; END$$",
+        "DO $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '57P03'; END$$",
+        "DO $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '53300'; END$$",
+    ],
+    ids=["ended by an administrator", "serialization", "deadlock", "starting", "too many"],
+)
+def test_what_passes_in_the_warehouse_is_done_again(address: Address, fault: str) -> None:
+    faults = [fault]
+
+    def work(connection: Connection) -> Any:
+        if faults:
+            connection.execute(faults.pop().encode())
+        return one(connection)
+
+    assert Warehouse(SecretStr(address.url), retry_seconds=5).run(work) == 1
+
+
+def test_a_transaction_that_is_done_again_begins_anew(pipeline: Pipeline) -> None:
+    faults = [psycopg.errors.SerializationFailure("no")]
+
+    def work(connection: Connection) -> None:
+        with writing(connection):
+            connection.execute("INSERT INTO etl.report (task_id) VALUES ('a')")
+            if faults:
+                raise faults.pop()
+
+    Warehouse(pipeline.warehouse._url, retry_seconds=5).run(work)
+    assert pipeline.query("SELECT task_id FROM etl.report") == [("a",)]
+
+
+def test_the_rows_of_an_error_are_not_said(pipeline: Pipeline) -> None:
+    def work(connection: Connection) -> None:
+        for _ in range(2):
+            execute(connection, "etl/record_task", {"task_id": "Ольга"})
+            connection.execute("INSERT INTO etl.report (task_id) VALUES ('Ольга')")
+
+    with pytest.raises(EtlError, match=r"duplicate key value violates.*SQLSTATE 23505") as error:
+        pipeline.warehouse.run(work)
+    said(error, "Key (task_id)")
+
+
+def test_a_table_that_is_missing_is_the_schema_that_is_missing(address: Address) -> None:
+    with pytest.raises(SchemaMissing, match="Run: etl-assets migrate"):
+        address.but().run(lambda connection: connection.execute("SELECT * FROM mart.nothing"))
+
+
+def test_one_writer_waits_for_the_other_and_then_sees_what_it_has_done(
+    pipeline: Pipeline,
+) -> None:
+    first_is_in, second_waits = Event(), Event()
+
+    def first(connection: Connection) -> None:
+        with writing(connection):
+            first_is_in.set()
+            second_waits.wait(10)
+            connection.execute("INSERT INTO etl.report (task_id) VALUES ('of the first')")
+
+    def second(connection: Connection) -> list[str]:
+        first_is_in.wait(10)
+        with writing(connection):
+            return [row["task_id"] for row in rows(connection, "etl/reports")]
+
+    def watch() -> None:
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        while pipeline.query(waiting) == [(0,)]:
+            first_is_in.wait(10)
+        second_waits.set()
+
+    with ThreadPoolExecutor(3) as pool:
+        pool.submit(pipeline.warehouse.run, first)
+        seen = pool.submit(pipeline.warehouse.run, second)
+        watched = pool.submit(watch)
+        watched.result()
+        assert seen.result() == ["of the first"]
+
+
+def test_days_are_shown_as_being_loaded_for_as_long_as_the_session_lives(
+    pipeline: Pipeline,
+) -> None:
+    house = pipeline.warehouse
+    with loading(house, [MONDAY, TUESDAY]), loading(house, [TUESDAY, WEDNESDAY]):
+        assert days_being_loaded(house) == {MONDAY, TUESDAY, WEDNESDAY}
+    assert days_being_loaded(house) == set()
