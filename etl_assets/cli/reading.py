@@ -139,7 +139,8 @@ def _print_reports(reports: Sequence[dict[str, Any]]) -> None:
 def _print_days(loaded: int, missing: Sequence[date]) -> None:
     from etl_assets.partitions import in_words, stretches
 
-    click.echo(f"{loaded} days loaded, {len(missing)} missing{':' if missing else ''}")
+    days = "day" if loaded == 1 else "days"
+    click.echo(f"{loaded} {days} loaded, {len(missing)} missing{':' if missing else ''}")
     for stretch in stretches(missing):
         click.echo(f"  {in_words(stretch)}")
 

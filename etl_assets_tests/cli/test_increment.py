@@ -1,0 +1,99 @@
+"""`etl-assets increment`: day after day, until the source has no more."""
+
+import pytest
+
+from etl_assets.resources.warehouse import loading
+from etl_assets_tests.cli.conftest import Etl
+from etl_assets_tests.files import (
+    FRIDAY,
+    MONDAY,
+    THURSDAY,
+    TUESDAY,
+    WEDNESDAY,
+    csv_file,
+    order,
+    without,
+)
+from etl_assets_tests.pipeline import Pipeline
+
+
+def test_loads_the_next_days_in_order_until_the_source_has_no_more(
+    etl: Etl, pipeline: Pipeline
+) -> None:
+    etl("backfill")
+    result = etl("increment")
+    assert pipeline.loads()[3:] == [(THURSDAY,), (FRIDAY,)]
+    thursday, friday, nothing_more = result.stdout.splitlines()
+    assert thursday.startswith("Loaded 2024-02-29: 1 orders of 2 rows, 1 copies, 0 rejected, in ")
+    assert friday.startswith("Loaded 2024-03-01: ")
+    assert nothing_more.startswith("Nothing more to load: ")
+
+
+def test_days_that_were_never_loaded_come_first(etl: Etl, pipeline: Pipeline) -> None:
+    etl("backfill", "--from", TUESDAY, "--to", TUESDAY)
+    etl("increment", "--until", THURSDAY)
+    assert pipeline.loads() == [(TUESDAY,), (MONDAY,), (WEDNESDAY,), (THURSDAY,)]
+
+
+def test_a_day_that_is_not_there_yet_is_waited_for(etl: Etl, pipeline: Pipeline) -> None:
+    del pipeline.files.increments[FRIDAY]
+    etl("backfill")
+    result = etl("increment")
+    assert result.stdout.splitlines()[-1].startswith("Nothing more to load: 2024-03-01: ")
+    assert pipeline.loads()[3:] == [(THURSDAY,)]
+
+
+def test_a_second_time_does_nothing(etl: Etl, pipeline: Pipeline) -> None:
+    etl("backfill", "--to", FRIDAY)
+    loads = pipeline.loads()
+    assert etl("increment").stdout == (
+        "Nothing more to load: all is loaded, 2024-02-26 to 2024-03-01 (5 days)\n"
+    )
+    assert pipeline.loads() == loads
+
+
+def test_a_day_that_another_process_loads_is_left_to_it(etl: Etl, pipeline: Pipeline) -> None:
+    etl("backfill")
+    with loading(pipeline.warehouse, [THURSDAY]):
+        result = etl("increment")
+    assert result.stdout == "Nothing more to load: 2024-02-29 is being loaded\n"
+
+
+def test_without_a_report_it_says_what_to_do(etl: Etl, pipeline: Pipeline) -> None:
+    error = etl("increment", code=1).stderr
+    assert error == "No report was asked for yet. What to do: etl-assets backfill\n"
+    assert pipeline.loads() == []
+
+
+def test_a_day_that_the_source_no_longer_has_blocks_and_says_what_to_do(
+    etl: Etl, pipeline: Pipeline
+) -> None:
+    for first, last in [(MONDAY, TUESDAY), (THURSDAY, FRIDAY)]:
+        pipeline.files.days = (first, last)
+        pipeline.files.orders = csv_file(order(first), order(last), columns=without("status"))
+        etl("backfill", "--new-report")
+    error = etl("increment", code=1).stderr
+    assert error.startswith("The source no longer has 2024-02-28: ")
+    assert "etl-assets backfill --new-report --from 2024-02-28 --to 2024-02-28" in error
+
+
+@pytest.mark.usefixtures("impatient", "pipeline")
+def test_an_api_that_is_down_ends_it(etl: Etl, environment: pytest.MonkeyPatch) -> None:
+    etl("backfill")
+    environment.setenv("REPORT_API_URL", "http://127.0.0.1:1")
+    assert "the report API could not be reached" in etl("increment", code=1).stderr
+
+
+@pytest.mark.usefixtures("impatient", "pipeline")
+def test_an_object_store_that_is_down_ends_it(etl: Etl, environment: pytest.MonkeyPatch) -> None:
+    etl("backfill")
+    environment.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    assert "the object store could not be reached" in etl("increment", code=1).stderr
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_warehouse_that_is_down_ends_it(etl: Etl, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("WAREHOUSE_URL", "postgresql://etl:hush@127.0.0.1:1/warehouse")
+    error = etl("increment", code=1).stderr
+    assert "The warehouse could not be reached" in error
+    assert "hush" not in error

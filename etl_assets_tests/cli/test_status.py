@@ -1,0 +1,55 @@
+"""`etl-assets status`: what is loaded, from what, and what is missing."""
+
+import json
+
+import pytest
+
+from etl_assets_tests.cli.conftest import Etl
+from etl_assets_tests.files import FRIDAY, MONDAY, THURSDAY
+from etl_assets_tests.pipeline import Pipeline
+
+
+def test_names_the_report_each_load_and_its_object_and_what_is_missing(
+    etl: Etl, loaded: Pipeline
+) -> None:
+    lines = etl("status").stdout.splitlines()
+    (thursday,) = [line.split() for line in lines if line.startswith("2024-02-29")]
+    assert thursday[:6] == ["2024-02-29", "2", "1", "0", "1", "1,234,567.50"]
+    (uri,) = loaded.query("SELECT uri FROM etl.latest_load WHERE partition_day = %s", THURSDAY)
+    assert f"object {thursday[-1]}: {uri[0]}" in lines
+    (report,) = loaded.query("SELECT report_id FROM etl.report")
+    assert any(report[0] in line for line in lines[:4])
+    assert lines[-2:] == ["4 days loaded, 1 missing:", "  2024-03-01"]
+
+
+@pytest.mark.usefixtures("loaded")
+def test_at_80_columns(etl: Etl, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("COLUMNS", "80")
+    lines = etl("status").stdout.splitlines()
+    assert max(len(line) for line in lines if not line.startswith("object ")) <= 80
+
+
+@pytest.mark.usefixtures("loaded")
+def test_as_json(etl: Etl) -> None:
+    result = etl("status", "--json")
+    status = json.loads(result.stdout)
+    assert result.stderr == ""
+    assert status["missing_days"] == [str(FRIDAY)]
+    assert status["loads"][0]["partition_day"] == str(MONDAY)
+    assert status["reports"][0]["end_day"] == "2024-02-28"
+
+
+def test_missing_days_are_said_in_stretches(etl: Etl, pipeline: Pipeline) -> None:
+    pipeline.load(THURSDAY)
+    assert etl("status").stdout.splitlines()[-3:] == [
+        "1 day loaded, 4 missing:",
+        "  2024-02-26 to 2024-02-28 (3 days)",
+        "  2024-03-01",
+    ]
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_before_a_report_was_asked_for(etl: Etl) -> None:
+    result = etl("status")
+    assert "What to do: etl-assets backfill" in result.stderr
+    assert result.stdout == "0 days loaded, 0 missing\n"
