@@ -543,13 +543,13 @@ def check_against_the_model(body: bytes, first_day: date, last_day: date) -> Non
     assert_equal_counts(file, reading)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(bodies())
 def test_every_file_is_read_as_the_model_reads_it(body: bytes) -> None:
     check_against_the_model(body, MONDAY, TUESDAY)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=20), st.integers(0, 200))
 @example(b'"', 150)
 @example(b"\r\r\n", 120)
