@@ -4,7 +4,7 @@ Each test has a database of its own, a copy of a migrated one, and a source of i
 whose caller has a name of its own, which keeps the addresses of two tests apart.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import date, timedelta
@@ -25,6 +25,12 @@ from etl_assets_tests.files import MONDAY, REAL_FILES, RealFiles, csv_file
 from etl_assets_tests.pipeline import Pipeline
 
 _numbers = count(1)
+
+
+class MakeDatabase(Protocol):
+    """Makes a copy of a database and returns its URL."""
+
+    def __call__(self, template: str = ...) -> str: ...
 
 
 class OpenPipeline(Protocol):
@@ -66,12 +72,12 @@ def migrated(world: EmbeddedWorld) -> str:
 
 
 @pytest.fixture
-def make_database(world: EmbeddedWorld) -> Iterator[Callable[[str], str]]:
-    """Makes a copy of a database and returns the URL."""
+def make_database(world: EmbeddedWorld, migrated: str) -> Iterator[MakeDatabase]:
+    """Makes a database and returns its URL: a copy of another, by default of the migrated one."""
     made: list[str] = []
     with psycopg.connect(world.postgres.url("postgres"), autocommit=True) as connection:
 
-        def make(template: str) -> str:
+        def make(template: str = migrated) -> str:
             name = f"test_{next(_numbers)}"
             connection.execute(
                 SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template))
@@ -103,8 +109,7 @@ def environment(
 @pytest.fixture
 def open_pipeline(
     world: EmbeddedWorld,
-    migrated: str,
-    make_database: Callable[[str], str],
+    make_database: MakeDatabase,
     environment: pytest.MonkeyPatch,
     tmp_path: Path,
     in_the_background: ThreadPoolExecutor,
@@ -127,7 +132,7 @@ def open_pipeline(
             simulator.start()
             stack.callback(in_the_background.submit, simulator.stop)
             first_day = start_day or files.report_days(today)[0]
-            environment.setenv("WAREHOUSE_URL", make_database(migrated))
+            environment.setenv("WAREHOUSE_URL", make_database())
             environment.setenv("REPORT_API_URL", simulator.url)
             environment.setenv("REPORT_API_KEY", simulator.api_key)
             environment.setenv("ETL_START_DATE", str(first_day))

@@ -1,6 +1,5 @@
 """The schema's migrations: applied once, whoever else migrates, and to nobody else's tables."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit, urlunsplit
 
@@ -12,6 +11,7 @@ from etl_assets.errors import EtlError, SchemaMissing
 from etl_assets.migrations import migrate, require_schema
 from etl_assets.resources import Warehouse
 from etl_assets.statements import MIGRATIONS
+from etl_assets_tests.conftest import MakeDatabase
 from etl_assets_tests.pipeline import Row
 
 ALL = sorted(file.stem for file in MIGRATIONS.glob("*.sql"))
@@ -42,7 +42,7 @@ class Database:
 
 
 @pytest.fixture
-def database(make_database: Callable[[str], str]) -> Database:
+def database(make_database: MakeDatabase) -> Database:
     return Database(make_database("template0"))
 
 
