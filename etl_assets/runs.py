@@ -10,11 +10,13 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster._core.errors import DagsterInvalidConfigError
 from dagster._core.events import RunFailureReason
+from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -26,6 +28,15 @@ from yaml import YAMLError
 from etl_assets.assets.common import PLANNED_TAG
 from etl_assets.errors import EtlError
 from etl_assets.settings import DagsterSettings
+
+_OVERRIDES = {
+    # Capturing a step's output would redirect our own, through two more processes a stream, which
+    # Ctrl-C hits too. There is nothing to capture: what a step says are events.
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
 
 
 @dataclass(frozen=True)
@@ -115,8 +126,11 @@ def open_instance() -> dg.DagsterInstance:
         EtlError: Dagster's storage can't be used.
     """
     home = DagsterSettings.read().home
+    if home is None:
+        return dg.DagsterInstance.ephemeral()
     with _storage_errors(DagsterError, YAMLError):
-        return dg.DagsterInstance.get() if home else dg.DagsterInstance.ephemeral()
+        reference = InstanceRef.from_dir(str(Path(home).expanduser()), overrides=_OVERRIDES)
+        return dg.DagsterInstance.from_ref(reference)
 
 
 @contextmanager

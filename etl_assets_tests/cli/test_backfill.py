@@ -32,7 +32,7 @@ def test_asks_for_the_report_and_loads_all_of_it_in_one_run(etl: Etl, pipeline: 
     assert result.stderr.splitlines() == [
         "Asking for the report …",
         "Loading 2024-02-26 to 2024-02-28 (3 days) …",
-    ]
+    ], "neither colours nor a spinner where there is no terminal"
 
 
 def test_a_second_time_loads_the_same_from_the_same_report(etl: Etl, pipeline: Pipeline) -> None:
