@@ -520,3 +520,20 @@ def test_a_range_is_one_run_that_tells_of_each_of_its_days(open_pipeline: OpenPi
     assert "payment_amount" in last["dagster/column_lineage"].deps_by_column
     assert all(pipeline.checks(run_id).values())
     holds(pipeline, *days)
+
+
+def test_a_run_shows_a_sample_of_each_table_without_names_of_people(
+    open_pipeline: OpenPipeline,
+) -> None:
+    named = {"first_name": "Zebedee", "last_name": "Quux"}
+    days = {MONDAY: [order(MONDAY, "a", **named)], TUESDAY: []}
+    run_id = (pipeline := open_pipeline(source_of(days))).run(MONDAY)
+    for asset in ("staging/user_order_log", *(f"mart/{table}" for table in TABLES)):
+        (record,) = pipeline.metadata(run_id, asset, MONDAY)["sample"].records
+        assert not {"first_name", "last_name"} & set(record.data)
+        assert not set(named.values()) & set(record.data.values())
+    (record,) = pipeline.metadata(run_id, "mart/f_sales", MONDAY)["sample"].records
+    assert (record.data["uniq_id"], record.data["payment_amount"]) == ("a", 100.0)
+
+    run_id = pipeline.run(TUESDAY)
+    assert pipeline.metadata(run_id, "mart/f_sales", TUESDAY)["sample"].records == []

@@ -1,7 +1,7 @@
 """What all assets share: their keys, how they fail, and what they say of their tables."""
 
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
@@ -60,6 +60,12 @@ def table_schema(connection: Connection, relation: str) -> dg.TableSchema:
             for row in rows(connection, "etl/table_columns", {"relation": relation})
         ]
     )
+
+
+def table_sample(rows: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """Return rows (one `sample` each: column and value) as the UI shows a table."""
+    records = [dg.TableRecord(row["sample"]) for row in rows]
+    return dg.MetadataValue.table(records, schema=None if records else dg.TableSchema([]))
 
 
 def add_day_metadata(

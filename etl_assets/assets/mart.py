@@ -22,6 +22,7 @@ from etl_assets.assets.common import (
     is_planned,
     mart_key,
     plain_failure,
+    table_sample,
     table_schema,
 )
 from etl_assets.errors import EtlError
@@ -254,18 +255,14 @@ def mart_assets(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
                         run_id=context.run.run_id,
                         only_unloaded=is_planned(context),
                     )
-                schemas = house.run(
-                    lambda connection: {
-                        table: table_schema(connection, f"mart.{table}") for table in TABLES
-                    }
-                )
+                of_tables = house.run(lambda connection: _describe(connection, days[-1]))
         except Offences as offences:
             yield from _check_results(offences.by_check)
             raise dg.Failure(
                 f"The mart was left as it was: {offences}. The checks' metadata has the figures",
                 allow_retries=False,
             ) from None
-        _add_metadata(context, days, load, schemas)
+        _add_metadata(context, days, load, of_tables)
         for table in TABLES:
             yield dg.MaterializeResult(asset_key=mart_key(table))
         yield from _check_results({check: [] for check in CHECKS}, in_words(load.days or days))
@@ -311,11 +308,23 @@ def _usual_result(unusual: Sequence[Mapping[str, Any]], days: str) -> dg.AssetCh
     )
 
 
+def _describe(connection: Connection, day: date) -> dict[str, dict[str, Any]]:
+    """Return the columns and a sample of each table, as metadata; the facts' is of the day."""
+    samples = rows(connection, "mart/sample", {"day": day})
+    return {
+        table: {
+            "dagster/column_schema": table_schema(connection, f"mart.{table}"),
+            "sample": table_sample(row for row in samples if row["table_name"] == table),
+        }
+        for table in TABLES
+    }
+
+
 def _add_metadata(
     context: dg.AssetExecutionContext,
     days: Sequence[date],
     load: MartLoad,
-    schemas: Mapping[str, dg.TableSchema],
+    of_tables: Mapping[str, Mapping[str, Any]],
 ) -> None:
     for day in days:
         count = load.counts.get(day)
@@ -329,8 +338,8 @@ def _add_metadata(
             days[-1],
             {
                 "dagster/row_count": load.sizes[table],
-                "dagster/column_schema": schemas[table],
                 "dagster/column_lineage": LINEAGE[table],
+                **of_tables[table],
             },
         )
     others = sorted(set(load.days) - set(days))

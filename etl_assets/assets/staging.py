@@ -6,7 +6,7 @@ swap of the days waits its turn. The days of a run are swapped in one transactio
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -25,6 +25,7 @@ from etl_assets.assets.common import (
     column_lineage,
     is_planned,
     plain_failure,
+    table_sample,
     table_schema,
 )
 from etl_assets.errors import FileRefused
@@ -112,7 +113,8 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
                     max_rejected_share=LoadSettings.read().max_rejected_share,
                 )
             schema = house.run(lambda connection: table_schema(connection, _TABLE))
-        _add_metadata(context, days, staged, schema)
+            sample = table_sample(house.rows("staging/sample", {"day": days[-1]}))
+        _add_metadata(context, days, staged, {"dagster/column_schema": schema, "sample": sample})
         return dg.MaterializeResult()
 
     return staging_user_order_log
@@ -314,7 +316,7 @@ def _add_metadata(
     context: dg.AssetExecutionContext,
     days: Sequence[date],
     staged: Staged,
-    schema: dg.TableSchema,
+    of_table: Mapping[str, Any],
 ) -> None:
     for file in staged.files:
         for raw_file in file.raw_files:
@@ -347,7 +349,7 @@ def _add_metadata(
         context,
         STAGING,
         days[-1],
-        {"dagster/column_schema": schema, "dagster/column_lineage": _LINEAGE},
+        {"dagster/column_lineage": _LINEAGE, **of_table},
     )
 
 
