@@ -13,6 +13,8 @@ from etl_assets.assets import (
     raw_user_order_log,
     staging_user_order_log,
 )
+from etl_assets.automation.alarms import alarms
+from etl_assets.automation.failed_days import failed_days, no_failed_days
 from etl_assets.automation.jobs import JOBS
 from etl_assets.automation.sensors import schedules, sensors
 from etl_assets.partitions import daily_partitions
@@ -33,8 +35,9 @@ def build_defs(settings: PartitionSettings) -> dg.Definitions:
                 f_customer_retention,
             ]
         ),
+        asset_checks=[no_failed_days],
         jobs=JOBS,
-        sensors=sensors(settings),
+        sensors=[*sensors(settings), failed_days, alarms(settings)],
         schedules=schedules(settings),
         resources={
             "report_api": ReportApiResource(),

@@ -36,6 +36,11 @@ class Transient(Exception):
         self.retry_after = retry_after
 
 
+def is_transient(status: int) -> bool:
+    """Return whether an HTTP status tells of a fault that is expected to pass."""
+    return status in {408, 429} or status >= 500  # noqa: PLR2004
+
+
 def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked_for = error.retry_after if isinstance(error, Transient) else None

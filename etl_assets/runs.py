@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from yaml import YAMLError
 
 from etl_assets.assets.common import PLANNED_TAG
+from etl_assets.automation.run_history import what_failed
 from etl_assets.errors import EtlError
 from etl_assets.settings import DagsterSettings
 
@@ -105,7 +106,7 @@ class Runner:
             )
         if any(_is_interruption(event) for event in result.all_events):
             raise KeyboardInterrupt
-        return Outcome(run_id, None if result.success else _error(result.all_events))
+        return Outcome(run_id, None if result.success else what_failed(result.all_events))
 
 
 @contextmanager
@@ -179,17 +180,3 @@ def _step_listener(on_step: Callable[[str], None]) -> Callable[[dg.EventLogEntry
             on_step(happened.step_key)
 
     return listen
-
-
-def _error(events: Sequence[dg.DagsterEvent]) -> str:
-    """Return what the first failed step says."""
-    for event in events:
-        if event.is_step_failure:
-            data = event.step_failure_data
-            if data.user_failure_data and data.user_failure_data.description:
-                return data.user_failure_data.description
-            if data.error:
-                return data.error.message.strip()
-        if event.event_type is dg.DagsterEventType.RUN_FAILURE and event.message:
-            return event.message
-    return "the run ended early"

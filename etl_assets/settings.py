@@ -60,6 +60,11 @@ def _http_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _secret_http_url(url: SecretStr) -> SecretStr:
+    _http_url(url.get_secret_value())
+    return url
+
+
 def _postgres_url(url: SecretStr) -> SecretStr:
     address = url.get_secret_value()
     try:
@@ -217,6 +222,14 @@ class AutomationSettings(_Settings):
     """How patient the sensors are."""
 
     retry_pause_seconds: float = Field(default=300, alias="ETL_RETRY_PAUSE_SECONDS", ge=0)
+
+
+class AlarmSettings(_Settings):
+    """Where alarms go, if anywhere."""
+
+    webhook_url: Annotated[SecretStr, AfterValidator(_secret_http_url)] | None = Field(
+        default=None, alias="ETL_ALARM_WEBHOOK_URL"
+    )
 
 
 class LoadSettings(_Settings):

@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 import psycopg
+from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from etl_assets.assets.mart import MartLoad, load_mart
 from etl_assets.assets.raw import locate
@@ -113,6 +114,14 @@ class Pipeline:
             only_changed=False,
             max_rejected_share=max_rejected_share,
         )
+
+    def tick(self, sensor: str, cursor: str | None = None) -> SensorExecutionData:
+        """Evaluate a sensor as the daemon has it evaluated."""
+        repository = build_defs(PartitionSettings.read()).get_repository_def()
+        with dg.build_sensor_context(
+            instance=self.instance, repository_def=repository, cursor=cursor
+        ) as context:
+            return repository.get_sensor_def(sensor).evaluate_tick(context)
 
     # --- What is there ----------------------------------------------------------------------------
 

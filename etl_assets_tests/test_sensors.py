@@ -4,7 +4,6 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from etl_assets.automation.jobs import ORDER_INCREMENT, ORDER_REPORT_JOB
@@ -29,23 +28,16 @@ def pipeline(open_pipeline: OpenPipeline) -> Pipeline:
     return pipeline
 
 
-def tick(pipeline: Pipeline, sensor: str) -> SensorExecutionData:
-    """Evaluate a sensor as the daemon has it evaluated."""
-    repository = build_defs(PartitionSettings.read()).get_repository_def()
-    with dg.build_sensor_context(instance=pipeline.instance, repository_def=repository) as context:
-        return repository.get_sensor_def(sensor).evaluate_tick(context)
-
-
 def why_not(pipeline: Pipeline, sensor: str = NEXT) -> str:
     """Return why a tick asks for no run."""
-    data = tick(pipeline, sensor)
+    data = pipeline.tick(sensor)
     assert not data.run_requests
     return data.skip_message or ""
 
 
 def launch(pipeline: Pipeline, sensor: str = NEXT) -> list[date]:
     """Run what a tick asks for, as the daemon would, and return the days."""
-    requests = tick(pipeline, sensor).run_requests or []
+    requests = pipeline.tick(sensor).run_requests or []
     for request in requests:
         job = build_defs(PartitionSettings.read()).resolve_job_def(ORDER_INCREMENT)
         job.execute_in_process(
@@ -86,7 +78,7 @@ def test_a_day_that_is_not_there_yet_is_waited_for(pipeline: Pipeline) -> None:
 def test_a_day_long_over_is_asked_of_a_new_report_once_a_day(pipeline: Pipeline) -> None:
     pipeline.files.increments.pop(TUESDAY)
     pipeline.query("UPDATE etl.report SET requested_at = now() - interval '25 hours'")
-    (request,) = tick(pipeline, NEXT).run_requests or []
+    (request,) = pipeline.tick(NEXT).run_requests or []
     assert request.job_name == ORDER_REPORT_JOB
     pipeline.run(job=ORDER_REPORT_JOB, ops=request.run_config["ops"])
     assert pipeline.query("SELECT count(*) FROM etl.report") == [(2,)]

@@ -33,6 +33,10 @@ def mart_key(table: str) -> dg.AssetKey:
     return dg.AssetKey(["mart", table])
 
 
+NO_FAILED_DAYS = dg.AssetCheckKey(mart_key("f_sales"), "no_failed_days")
+"""The standing check, which no run has to make: a sensor does."""
+
+
 def is_planned(context: dg.AssetExecutionContext) -> bool:
     """Return whether the planner launched the run."""
     return PLANNED_TAG in context.run.tags

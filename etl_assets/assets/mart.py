@@ -36,10 +36,12 @@ TABLES = (*DIMENSIONS, "f_sales", "f_customer_retention_weekly")
 
 _SALES = mart_key("f_sales")
 
+LATE_AFTER = timedelta(hours=36)
+"""A day's increment is there some hours after its midnight: by then it is late."""
+
 _FRESHNESS = dg.FreshnessPolicy.time_window(
-    fail_window=timedelta(hours=36), warn_window=timedelta(hours=30)
+    fail_window=LATE_AFTER, warn_window=LATE_AFTER - timedelta(hours=6)
 )
-"""A day's increment is there some hours after its midnight: by then the day after is late."""
 
 _DESCRIPTIONS = {
     "d_item": "Items, as their latest order names them.",

@@ -2,13 +2,13 @@
 
 import dagster as dg
 
-from etl_assets.assets.common import ORDER_REPORT
+from etl_assets.assets.common import NO_FAILED_DAYS, ORDER_REPORT
 
 ORDER_BACKFILL = "order_backfill"
 ORDER_INCREMENT = "order_increment"
 ORDER_REPORT_JOB = "order_report_job"
 
-_ALL = dg.AssetSelection.all()
+_ALL = dg.AssetSelection.all() - dg.AssetSelection.checks(NO_FAILED_DAYS)
 _REPORT = dg.AssetSelection.assets(ORDER_REPORT)
 
 order_backfill = dg.define_asset_job(

@@ -100,6 +100,14 @@ class Planner:
         except errors.Unavailable as error:
             return Unavailable(str(error))
 
+    def next_day(self) -> date | None:
+        """Return the first day that ought to be loaded and is not.
+
+        Raises:
+            Unavailable: the warehouse can't be asked.
+        """
+        return self._first_not_loaded(self._expected(until=None))
+
     def is_being_loaded(self, day: date) -> bool:
         """Return whether a session shows the day as being loaded, or a run for it waits."""
         return (
@@ -123,15 +131,10 @@ class Planner:
         return None
 
     def _next(self, until: date | None) -> Decision:
-        reports = self._source.reports()
-        if not reports:
+        if not self._source.reports():
             return Blocked("no report was asked for yet", "etl-assets backfill")
-        starts = [report.start_day for report in reports]
-        expected = [
-            day for day in expected_days(starts, self._partitions) if until is None or day <= until
-        ]
-        done = {row["partition_day"] for row in self._warehouse.rows("etl/loaded_days")}
-        day = next((day for day in expected if day not in done), None)
+        expected = self._expected(until)
+        day = self._first_not_loaded(expected)
         if day is None:
             no_day = f"no day up to {until} is expected" if until else "no day is over yet"
             return Wait(f"all is loaded, {in_words(expected)}" if expected else no_day)
@@ -141,6 +144,15 @@ class Planner:
             return held
         found = self._source.find_next(day)
         return self._without(day, found) if isinstance(found, NotThere) else Load(day)
+
+    def _expected(self, until: date | None) -> list[date]:
+        starts = [report.start_day for report in self._source.reports()]
+        days = expected_days(starts, self._partitions)
+        return [day for day in days if until is None or day <= until]
+
+    def _first_not_loaded(self, expected: Sequence[date]) -> date | None:
+        loaded = {row["partition_day"] for row in self._warehouse.rows("etl/loaded_days")}
+        return next((day for day in expected if day not in loaded), None)
 
     def _without(self, day: date, found: NotThere) -> Decision:
         """Return what to do about a day that the source does not have."""

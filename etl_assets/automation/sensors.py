@@ -56,7 +56,7 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
         "a day at a time, at most three tries with growing pauses.",
     )
     def next_increment(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        _, planner = _planner(context.instance, partitions)
+        _, planner = tick_planner(context.instance, partitions)
         decision = planner.next()
         if isinstance(decision, AskForReport):
             config = {"ops": {"order_report": {"config": {"new_report": True}}}}
@@ -73,7 +73,7 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
     def redelivered_increments(
         context: dg.SensorEvaluationContext,
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        source, planner = _planner(context.instance, partitions)
+        source, planner = tick_planner(context.instance, partitions)
         history = RunHistory(context.instance)
         last = partitions.last_day()
         try:
@@ -109,14 +109,16 @@ def schedules(partitions: PartitionSettings) -> list[dg.ScheduleDefinition]:
         description="Loads the next day every morning, as next_increment would.",
     )
     def daily_increment(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        _, planner = _planner(context.instance, partitions)
+        _, planner = tick_planner(context.instance, partitions)
         return _load(planner.next())
 
     return [daily_increment]
 
 
-def _planner(instance: dg.DagsterInstance, partitions: PartitionSettings) -> tuple[Source, Planner]:
-    """Return the source and the planner on it, both with little patience."""
+def tick_planner(
+    instance: dg.DagsterInstance, partitions: PartitionSettings
+) -> tuple[Source, Planner]:
+    """Return the source and the planner on it for a tick: both with little patience."""
     warehouse = Warehouse(WarehouseSettings.read().url, retry_seconds=0)
     source = Source(
         warehouse,

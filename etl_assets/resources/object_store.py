@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import dagster as dg
 
 from etl_assets.errors import AccessRefused, EtlError, ObjectChanged, ObjectMissing
-from etl_assets.retries import RETRY_SECONDS, Transient, retried_for
+from etl_assets.retries import RETRY_SECONDS, Transient, is_transient, retried_for
 from etl_assets.settings import ObjectStoreSettings
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ CHUNK_BYTES = 1 << 20
 """The size of the pieces that an object is read in."""
 
 _TRANSIENT_CODES = frozenset({"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable"})
-_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True)
@@ -178,9 +177,9 @@ class ObjectStore:
 
 def _client_error(where: str, error: "ClientError") -> EtlError | Transient:
     code = error.response.get("Error", {}).get("Code", "")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     answered = f"{where}: the object store answered {status} {code}"
-    if status >= _SERVER_ERROR or status in {408, 429} or code in _TRANSIENT_CODES:
+    if is_transient(status) or code in _TRANSIENT_CODES:
         return Transient(answered)
     match status:
         case 404:

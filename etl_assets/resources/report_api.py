@@ -18,13 +18,11 @@ import urllib3
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from etl_assets.errors import AccessRefused, EtlError, UnexpectedAnswer
-from etl_assets.retries import RETRY_SECONDS, Transient, retried_for
+from etl_assets.retries import RETRY_SECONDS, Transient, is_transient, retried_for
 from etl_assets.settings import ReportApiSettings
 
 M = TypeVar("M", bound=BaseModel)
 
-_TRANSIENT_STATUSES = frozenset({408, 429})
-_SERVER_ERROR = 500
 _CONNECT_SECONDS = 5
 ANSWER_SECONDS = 30.0
 """How long one answer may take in all: a read time-out alone never ends a slow drip."""
@@ -229,7 +227,7 @@ class ReportApi:
         status = response.status_code
         if status == requests.codes.ok:
             return
-        if status in _TRANSIENT_STATUSES or status >= _SERVER_ERROR:
+        if is_transient(status):
             wait = response.headers.get("Retry-After", "")
             raise Transient(
                 f"{called}: the report API answered {status}",
