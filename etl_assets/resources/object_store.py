@@ -176,8 +176,9 @@ class ObjectStore:
 
 
 def _client_error(where: str, error: "ClientError") -> EtlError | Transient:
-    code = error.response.get("Error", {}).get("Code", "")
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    answer: Any = error.response
+    code: str = answer.get("Error", {}).get("Code", "")
+    status: int = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     answered = f"{where}: the object store answered {status} {code}"
     if is_transient(status) or code in _TRANSIENT_CODES:
         return Transient(answered)
