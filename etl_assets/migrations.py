@@ -11,12 +11,13 @@ from psycopg.rows import tuple_row
 
 from etl_assets.errors import EtlError, SchemaMissing
 from etl_assets.resources.warehouse import MIGRATION_LOCK, Connection, Warehouse, rows
-from etl_assets.statements import MIGRATIONS
+from etl_assets.statements import MIGRATIONS, statement
 
 
 def migrate(warehouse: Warehouse) -> list[str]:
     """Bring the warehouse's schema up to date and return the names of the migrations applied.
 
+    The roles of `sql/admin/roles.sql`, as far as they are there, are granted what they may do.
     Safe to run twice, and by two processes at once: the second waits for the first.
 
     Raises:
@@ -31,6 +32,8 @@ def migrate(warehouse: Warehouse) -> list[str]:
             _refuse_foreign_tables(connection)
         connection.execute("CREATE SCHEMA IF NOT EXISTS etl")
         _apply(warehouse)
+        # Each time: the roles may have been created since.
+        connection.execute(statement("etl/grant_rights"))
         return sorted(set(_applied(connection)) - set(before))
 
     return warehouse.run(work)
@@ -47,6 +50,21 @@ def require_schema(warehouse: Warehouse) -> None:
     if missing:
         raise SchemaMissing(
             f"The warehouse's schema lacks {', '.join(missing)}. Run: etl-assets migrate"
+        )
+
+
+def require_rights(warehouse: Warehouse) -> None:
+    """Check that the user may do all that loading needs.
+
+    Raises:
+        EtlError: a right is missing.
+    """
+    missing = [row["name"] for row in warehouse.rows("etl/missing_rights")]
+    if missing:
+        raise EtlError(
+            f"This user lacks rights in the warehouse that loading needs: {'; '.join(missing)}. "
+            "Make it a member of etl_writer (GRANT etl_writer TO …, see sql/admin/roles.sql), then "
+            "let the schema's owner run: etl-assets migrate"
         )
 
 

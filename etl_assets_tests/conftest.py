@@ -1,7 +1,8 @@
 """The parts that tests run on: PostgreSQL, S3 and the report API, all real, started once.
 
 Each test has a database of its own, a copy of a migrated one, and a source of its own: a simulator
-whose caller has a name of its own, which keeps the addresses of two tests apart.
+whose caller has a name of its own, which keeps the addresses of two tests apart. The pipeline's
+user may do what `etl_writer` may, and no more.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from datetime import date, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -21,14 +23,24 @@ from etl_assets.embedded.simulator import GivenFiles, Simulator
 from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets.migrations import migrate
 from etl_assets.resources import Warehouse
+from etl_assets.statements import statement
 from etl_assets_tests.files import MONDAY, REAL_FILES, RealFiles, csv_file
 from etl_assets_tests.pipeline import Pipeline
+
+PASSWORD = "a-users-password"
 
 _numbers = count(1)
 
 
+def as_user(name: str, url: str) -> str:
+    """Return the URL of a database, made by `make_database` for its owner, for another user."""
+    parts = urlsplit(url)
+    netloc = f"{name}:{PASSWORD}@{parts.hostname}:{parts.port}"
+    return urlunsplit(parts._replace(netloc=netloc))
+
+
 class MakeDatabase(Protocol):
-    """Makes a copy of a database and returns its URL."""
+    """Makes a copy of a database and returns its owner's URL."""
 
     def __call__(self, template: str = ...) -> str: ...
 
@@ -52,6 +64,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWorld]:
         with psycopg.connect(world.postgres.url("postgres"), autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
+            connection.execute(statement("admin/roles"))
+            for role in ("etl_writer", "etl_reader"):
+                connection.execute(
+                    SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}").format(
+                        Identifier(f"only_{role}"), PASSWORD, Identifier(role)
+                    )
+                )
         yield world
         world.delete()
 
@@ -73,7 +92,7 @@ def migrated(world: EmbeddedWorld) -> str:
 
 @pytest.fixture
 def make_database(world: EmbeddedWorld, migrated: str) -> Iterator[MakeDatabase]:
-    """Makes a database and returns its URL: a copy of another, by default of the migrated one."""
+    """Makes a database, a copy of another, by default of the migrated one, and returns its URL."""
     made: list[str] = []
     with psycopg.connect(world.postgres.url("postgres"), autocommit=True) as connection:
 
@@ -132,12 +151,13 @@ def open_pipeline(
             simulator.start()
             stack.callback(in_the_background.submit, simulator.stop)
             first_day = start_day or files.report_days(today)[0]
-            environment.setenv("WAREHOUSE_URL", make_database())
+            url = make_database()
+            environment.setenv("WAREHOUSE_URL", as_user("only_etl_writer", url))
             environment.setenv("REPORT_API_URL", simulator.url)
             environment.setenv("REPORT_API_KEY", simulator.api_key)
             environment.setenv("ETL_START_DATE", str(first_day))
             environment.setenv("ETL_END_DATE", str(today - timedelta(days=1)))
-            return Pipeline(files, simulator, stack)
+            return Pipeline(files, simulator, url, stack)
 
         yield open_it
 

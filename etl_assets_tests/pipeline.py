@@ -39,11 +39,13 @@ Row = tuple[Any, ...]
 class Pipeline:
     """One test's source, warehouse and Dagster instance; the environment is set to them.
 
-    `files` are what the source has, and may be changed while it runs.
+    `files` are what the source has, and may be changed while it runs. `owners_url` is the
+    warehouse's for its owner, who may do more than the pipeline.
     """
 
     files: GivenFiles
     simulator: Simulator
+    owners_url: str
     open_for_the_test: ExitStack
     retry_seconds: float = 1.0
 
@@ -126,9 +128,8 @@ class Pipeline:
     # --- What is there ----------------------------------------------------------------------------
 
     def query(self, sql: str, *parameters: object) -> list[Row]:
-        """Return the rows of a query, or none of a statement without any."""
-        url = WarehouseSettings.read().url.get_secret_value()
-        with psycopg.connect(url, autocommit=True) as connection:
+        """Return the rows of a query of the owner's, or none of a statement without any."""
+        with psycopg.connect(self.owners_url, autocommit=True) as connection:
             cursor = connection.execute(sql.encode(), parameters or None)
             return cursor.fetchall() if cursor.description else []
 

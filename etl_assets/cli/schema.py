@@ -62,6 +62,12 @@ def _check_settings() -> None:
 
 
 def _check_warehouse() -> None:
+    from etl_assets.migrations import require_rights
+    from etl_assets.resources import Warehouse
+    from etl_assets.settings import WarehouseSettings
+
+    # First: who may not look into the schema can't be told what it lacks.
+    require_rights(Warehouse(WarehouseSettings.read().url, retry_seconds=0))
     open_warehouse()
 
 

@@ -158,7 +158,7 @@ def _errors() -> Generator[None]:
     except psycopg.errors.InsufficientPrivilege as error:
         raise EtlError(
             f"The warehouse refuses it to this user: {_message(error)}. Use a user that may, or "
-            "have the right granted"
+            "have the right granted: etl-assets doctor says what loading lacks"
         ) from None
     except psycopg.Error as error:
         raise _error(error) from None

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from etl_assets_tests.cli.conftest import Etl
+from etl_assets_tests.conftest import as_user
 from etl_assets_tests.pipeline import Pipeline
 
 CHECKS = ("settings", "warehouse", "object store", "report API", "Dagster")
@@ -83,6 +84,15 @@ def test_a_wrong_password_and_a_missing_schema(
     assert wrong(etl)["warehouse"].endswith("Run: etl-assets migrate")
     environment.setenv("WAREHOUSE_URL", url.replace(urlsplit(url).password or "", "hush"))
     assert "password authentication failed" in wrong(etl)["warehouse"]
+
+
+def test_a_user_that_lacks_rights(
+    etl: Etl, pipeline: Pipeline, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("WAREHOUSE_URL", as_user("only_etl_reader", pipeline.owners_url))
+    said = wrong(etl)["warehouse"]
+    assert said.startswith("This user lacks rights in the warehouse that loading needs: ")
+    assert "USAGE on schema etl; USAGE on schema staging. Make it a member of etl_writer" in said
 
 
 @pytest.mark.usefixtures("pipeline")
