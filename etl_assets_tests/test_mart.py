@@ -511,6 +511,8 @@ def test_a_range_is_one_run_that_tells_of_each_of_its_days(open_pipeline: OpenPi
             assert metadata["dagster/partition_row_count"] == count, (asset, day)
         assert pipeline.metadata(run_id, "mart/f_sales", day)["revenue"] == 100.0 * count
         assert pipeline.metadata(run_id, "mart/d_calendar", day)["dagster/partition_row_count"] == 1
+        (load,) = pipeline.metadata(run_id, "mart/f_sales", day)["loads"].records
+        assert (load.data["added"], load.data["run_id"]) == (count, run_id)
     last = pipeline.metadata(run_id, "mart/f_sales", WEDNESDAY)
     assert last["dagster/row_count"] == 4
     assert [column.name for column in last["dagster/column_schema"].columns][:2] == [

@@ -7,7 +7,7 @@ statements are `sql/mart/`; what each column is made of stands in `LINEAGE`.
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from typing import Any
 
 import dagster as dg
@@ -102,6 +102,8 @@ LINEAGE = {
         customers_refunded=[(_SALES, "status")],
     ),
 }
+
+_LOADS_SHOWN = 10
 
 CHECKS = {
     "every_fact_has_its_dimensions": ("f_sales", "Every fact finds its day, item, customer, city."),
@@ -258,13 +260,14 @@ def mart_assets(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
                         only_unloaded=is_planned(context),
                     )
                 of_tables = house.run(lambda connection: _describe(connection, days[-1]))
+                history = house.rows("etl/load_history", {"days": days})
         except Offences as offences:
             yield from _check_results(offences.by_check)
             raise dg.Failure(
                 f"The mart was left as it was: {offences}. The checks' metadata has the figures",
                 allow_retries=False,
             ) from None
-        _add_metadata(context, days, load, of_tables)
+        _add_metadata(context, days, load, history, of_tables)
         for table in TABLES:
             yield dg.MaterializeResult(asset_key=mart_key(table))
         yield from _check_results({check: [] for check in CHECKS}, in_words(load.days or days))
@@ -326,6 +329,7 @@ def _add_metadata(
     context: dg.AssetExecutionContext,
     days: Sequence[date],
     load: MartLoad,
+    history: Sequence[Mapping[str, Any]],
     of_tables: Mapping[str, Mapping[str, Any]],
 ) -> None:
     for day in days:
@@ -333,6 +337,8 @@ def _add_metadata(
         for table in TABLES:
             metadata = {"already_loaded": True} if count is None else _day_metadata(table, count)
             add_day_metadata(context, mart_key(table), day, metadata)
+        loads = [row for row in history if row["partition_day"] == day]
+        add_day_metadata(context, _SALES, day, {"loads": _load_history(loads)})
     for table in TABLES:
         add_day_metadata(
             context,
@@ -347,6 +353,32 @@ def _add_metadata(
     others = sorted(set(load.days) - set(days))
     if others:
         context.log.info(f"Loaded too, left staged by a run that ended early: {in_words(others)}")
+
+
+def _load_history(loads: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """Say what happened to a day: its last loads, the newest first."""
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord(
+                {
+                    "loaded_at": f"{load['loaded_at'].astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+                    "orders": load["kept"],
+                    "added": load["orders_added"],
+                    "gone": load["orders_gone"],
+                    "altered": load["orders_altered"],
+                    "revenue_before": float(load["revenue_before"]),
+                    "revenue_after": float(load["revenue_after"]),
+                    "seconds": ", ".join(
+                        f"{phase} {seconds:.2f}" for phase, seconds in load["seconds"].items()
+                    ),
+                    "uri": load["uri"],
+                    "etag": load["etag"],
+                    "run_id": load["run_id"],
+                }
+            )
+            for load in reversed(loads[-_LOADS_SHOWN:])
+        ]
+    )
 
 
 def _day_metadata(table: str, count: Mapping[str, Any]) -> dict[str, Any]:

@@ -278,14 +278,14 @@ def _record(
                 "sha256": file.sha256,
                 "report_id": raw_file.report_id,
                 "increment_id": raw_file.increment_id,
-                "changes": Jsonb(changes[raw_file.partition_day], _dump_numbers),
+                "changes": Jsonb(changes[raw_file.partition_day], _dump_exactly),
                 "seconds": Jsonb(file.seconds | {"copy": copied}),
             },
         )
 
 
-def _dump_numbers(value: object) -> str:
-    return json.dumps(value, default=float)
+def _dump_exactly(value: object) -> str:
+    return json.dumps(value, default=str)
 
 
 def _rejected(file: ReadFile) -> Iterator[dict[str, Any]]:

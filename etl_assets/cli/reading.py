@@ -33,6 +33,14 @@ _LOAD_COLUMNS = (
     "loaded_at",
     "object",
 )
+_CHANGE_COLUMNS = (
+    "loaded_at",
+    "orders_added",
+    "orders_gone",
+    "orders_altered",
+    "revenue_before",
+    "revenue_after",
+)
 _REPORT_COLUMNS = ("start_day", "end_day", "requested_at", "report_id")
 _REJECTED_COLUMNS = ("partition_day", "line", "reason", "object")
 
@@ -93,17 +101,28 @@ def print_retention(weeks: list[dict[str, Any]]) -> None:
 
 
 @click.command(short_help="Show what is loaded, from what, and what is missing.")
+@click.argument("day", type=DAY, required=False)
 @_JSON
-def status(as_json: bool) -> None:
+def status(day: date | None, as_json: bool) -> None:
     """Show the reports, the last load of each day, and the days that are missing.
 
-    Times are UTC. Missing are the days since the oldest report's first that are not loaded.
+    With a DAY, show what happened to it: which object came when, what each load changed, and how
+    many seconds each phase took. Times are UTC. Missing are the days since the oldest report's
+    first that are not loaded.
 
     \b
     Examples:
       etl-assets status
+      etl-assets status 2024-02-25
       etl-assets status --json | jq .missing_days
     """
+    if day:
+        _status_of_day(day, as_json)
+    else:
+        _status(as_json)
+
+
+def _status(as_json: bool) -> None:
     from etl_assets.automation.planner import expected_days
     from etl_assets.cli import output
     from etl_assets.settings import PartitionSettings, WarehouseSettings, require
@@ -123,6 +142,32 @@ def status(as_json: bool) -> None:
     if loads:
         _print_with_objects(loads, title="The last load of each day", columns=_LOAD_COLUMNS)
     _print_days(len(loads), missing)
+
+
+def _status_of_day(day: date, as_json: bool) -> None:
+    from etl_assets.cli import output
+
+    loads = open_warehouse().rows("etl/load_history", {"days": [day]})
+    if as_json:
+        output.print_json(loads)
+        return
+    if not loads:
+        output.say(
+            f"{day} was never loaded. What to do: etl-assets backfill --from {day} --to {day}"
+        )
+        return
+    columns = [column for column in _LOAD_COLUMNS if column not in {"partition_day", "loaded_at"}]
+    _print_with_objects(
+        loads, title=f"The loads of {day}, the newest last", columns=["loaded_at", *columns]
+    )
+    output.print_table(loads, title="What each changed", columns=_CHANGE_COLUMNS)
+    click.echo()
+    phases = list(dict.fromkeys(phase for load in loads for phase in load["seconds"]))
+    output.print_table(
+        [{"run_id": load["run_id"], **dict.fromkeys(phases), **load["seconds"]} for load in loads],
+        title="The run of each, and the seconds that it took",
+        columns=["run_id", *phases],
+    )
 
 
 def _print_reports(reports: Sequence[dict[str, Any]]) -> None:

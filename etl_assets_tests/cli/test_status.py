@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from etl_assets.assets.mart import load_mart
 from etl_assets_tests.cli.conftest import Etl
-from etl_assets_tests.files import FRIDAY, MONDAY, THURSDAY
+from etl_assets_tests.files import FRIDAY, MONDAY, THURSDAY, csv_file, order
 from etl_assets_tests.pipeline import Pipeline
 
 
@@ -53,3 +54,40 @@ def test_before_a_report_was_asked_for(etl: Etl) -> None:
     result = etl("status")
     assert "What to do: etl-assets backfill" in result.stderr
     assert result.stdout == "0 days loaded, 0 missing\n"
+
+
+def test_of_a_day_shows_what_each_load_changed_and_how_long_it_took(
+    etl: Etl, loaded: Pipeline
+) -> None:
+    loaded.simulator.redeliver(THURSDAY, csv_file(order(THURSDAY, "f"), order(THURSDAY, "g")))
+    loaded.load(THURSDAY)
+    load_mart(loaded.warehouse, [THURSDAY], run_id="a rebuild", only_unloaded=False)
+
+    shown = etl("status", THURSDAY).stdout
+    first, second = loaded.query(
+        "SELECT DISTINCT etag, uri FROM etl.load WHERE partition_day = %s", THURSDAY
+    )
+    assert first[1] == second[1]
+    assert f"object 1: {first[1]}" in shown
+
+    loads = json.loads(etl("status", THURSDAY, "--json").stdout)
+    assert [
+        [load[f"orders_{change}"] for change in ("added", "gone", "altered")] for load in loads
+    ] == [[1, 0, 0], [2, 1, 0], [0, 0, 0]]
+    assert [(load["revenue_before"], load["revenue_after"]) for load in loads] == [
+        ("0", "1234567.50"),
+        ("1234567.50", "200.00"),
+        ("200.00", "200.00"),
+    ]
+    assert "copy" in loads[1]["seconds"]
+    assert list(loads[2]["seconds"]) == ["mart"]
+    assert loads[2]["run_id"] == "a rebuild"
+    for load in loads:
+        assert load["run_id"] in shown
+
+
+@pytest.mark.usefixtures("loaded")
+def test_of_a_day_that_was_never_loaded_says_how_to(etl: Etl) -> None:
+    result = etl("status", FRIDAY)
+    assert result.stdout == ""
+    assert f"etl-assets backfill --from {FRIDAY} --to {FRIDAY}" in result.stderr

@@ -1,6 +1,7 @@
 -- Records the load of days into the mart, in the mart's own transaction: which object the rows
 -- came from, as staging knows it, and what came of them; and marks the staged days as loaded.
 --
+-- A load of what was loaded before, as it is staged, has changed nothing and has read nothing.
 -- Parameters: days (date[]), run_id (text), seconds (jsonb: by phase, of the mart).
 -- Safe to run twice: a run's load of a day is one row.
 WITH
@@ -22,12 +23,24 @@ recorded AS (
         staged_day.rejected,
         staged_day.kept,
         coalesce(sum(f_sales.payment_amount), 0) AS revenue,
-        staged_day.changes,
-        staged_day.seconds || %(seconds)s AS seconds
+        CASE
+            WHEN earlier.load_id IS NULL THEN staged_day.changes
+            ELSE jsonb_build_object(
+                'added', 0,
+                'gone', 0,
+                'altered', 0,
+                'revenue_before', staged_day.changes -> 'revenue_after',
+                'revenue_after', staged_day.changes -> 'revenue_after'
+            )
+        END AS changes,
+        CASE WHEN earlier.load_id IS NULL THEN staged_day.seconds ELSE '{}' END
+        || %(seconds)s AS seconds
     FROM etl.staged_day
     LEFT JOIN mart.f_sales ON f_sales.date_id = etl.date_id(staged_day.partition_day)
+    LEFT JOIN etl.load AS earlier
+        ON staged_day.load_id = earlier.load_id AND earlier.run_id <> %(run_id)s
     WHERE staged_day.partition_day = any(%(days)s)
-    GROUP BY staged_day.partition_day
+    GROUP BY staged_day.partition_day, earlier.load_id
     ORDER BY staged_day.partition_day
     ON CONFLICT (partition_day, run_id) DO UPDATE
         SET
