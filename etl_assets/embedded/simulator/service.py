@@ -1,4 +1,4 @@
-"""The report API, on 127.0.0.1, in a thread of the process that starts it.
+"""The report API, on 127.0.0.1 unless told otherwise, in a thread of the process that starts it.
 
 A thread, so that tests steer it while it runs: set `today` or `report_seconds`, add `faults`,
 `redeliver` a day, look at `calls`.
@@ -55,6 +55,8 @@ class Simulator:
         today: date,
         report_seconds: float = 2.0,
         later_days: bool = True,
+        listen: str = LOOPBACK,
+        port: int = 0,
     ) -> None:
         self.today = today
         self.report_seconds = report_seconds
@@ -64,6 +66,8 @@ class Simulator:
         self._folder = folder.resolve()
         self._store = store
         self._files = files
+        self._listen = listen
+        self._wanted_port = port
         self._port = 0
         self._running = ExitStack()
 
@@ -92,7 +96,7 @@ class Simulator:
             self._deliveries = stack.enter_context(
                 Deliveries(self._store, self._ledger, self._files, self._folder)
             )
-            listener = stack.enter_context(socket.create_server((LOOPBACK, 0)))
+            listener = stack.enter_context(socket.create_server((self._listen, self._wanted_port)))
             self._port = listener.getsockname()[1]
             self._server = uvicorn.Server(
                 uvicorn.Config(

