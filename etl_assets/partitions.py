@@ -7,6 +7,11 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 import dagster as dg
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
 
 from etl_assets.settings import PartitionSettings
 
@@ -25,14 +30,18 @@ def daily_partitions(settings: PartitionSettings) -> dg.DailyPartitionsDefinitio
     )
 
 
-def run_days(context: dg.AssetExecutionContext) -> list[date]:
-    """Return the days that the run was launched for, one or a range."""
-    return [date.fromisoformat(key) for key in context.partition_keys]
-
-
 def days_between(first: date, last: date) -> list[date]:
     """Return the days from the first to the last, both included."""
     return [first + timedelta(days=count) for count in range((last - first).days + 1)]
+
+
+def days_of(run: dg.DagsterRun) -> list[date]:
+    """Return the days that a run was launched for: one, a range, or none."""
+    first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG) or run.tags.get(PARTITION_NAME_TAG)
+    last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG) or first
+    if not first or not last:
+        return []
+    return days_between(date.fromisoformat(first), date.fromisoformat(last))
 
 
 def stretches(days: Sequence[date]) -> list[list[date]]:

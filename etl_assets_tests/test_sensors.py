@@ -109,13 +109,66 @@ def test_a_day_whose_run_is_about_to_start_is_not_launched_again(
     assert why_not(pipeline) == f"{TUESDAY} is being loaded"
 
 
-def test_a_killed_run_that_stays_started_stops_nothing(pipeline: Pipeline) -> None:
-    job = build_defs(PartitionSettings.read()).resolve_job_def(ORDER_INCREMENT)
-    run = pipeline.instance.create_run_for_job(job, tags={PARTITION_NAME_TAG: str(TUESDAY)})
-    started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, ORDER_INCREMENT)
-    long_ago = datetime.now(UTC) - timedelta(hours=1)
-    pipeline.instance.run_storage.handle_run_event(run.run_id, started, long_ago)
+def started(
+    pipeline: Pipeline, job: str | dg.JobDefinition, day: date | None, ago: timedelta
+) -> str:
+    """Let there be a run that has started and has said nothing since; return its id."""
+    if isinstance(job, str):
+        job = build_defs(PartitionSettings.read()).resolve_job_def(job)
+    tags = {PARTITION_NAME_TAG: str(day)} if day else None
+    run = pipeline.instance.create_run_for_job(job, tags=tags)
+    event = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, job.name)
+    at = (datetime.now(UTC) - ago).timestamp()
+    pipeline.instance.handle_new_event(
+        dg.EventLogEntry(None, "info", "", run.run_id, at, job_name=job.name, dagster_event=event)
+    )
+    return run.run_id
+
+
+def status(pipeline: Pipeline, run_id: str) -> dg.DagsterRunStatus:
+    run = pipeline.instance.get_run_by_id(run_id)
+    assert run
+    return run.status
+
+
+def test_a_started_run_that_has_just_spoken_is_not_doubled(pipeline: Pipeline) -> None:
+    # Between two steps it holds no lock.
+    run_id = started(pipeline, ORDER_INCREMENT, TUESDAY, timedelta(seconds=50))
+    assert why_not(pipeline) == f"{TUESDAY} is being loaded"
+    assert status(pipeline, run_id) is dg.DagsterRunStatus.STARTED
+
+
+def test_a_killed_run_that_stays_started_is_ended_and_stops_nothing(pipeline: Pipeline) -> None:
+    run_id = started(pipeline, ORDER_INCREMENT, TUESDAY, timedelta(seconds=70))
     assert launch(pipeline) == [TUESDAY]
+    # As started it would keep its place in the queue's limits, and no run of the day would start.
+    assert status(pipeline, run_id) is dg.DagsterRunStatus.FAILURE
+
+
+def test_a_started_run_that_holds_its_days_lives(pipeline: Pipeline) -> None:
+    run_id = started(pipeline, ORDER_INCREMENT, TUESDAY, timedelta(hours=1))
+    with loading(pipeline.warehouse, [TUESDAY]):
+        assert why_not(pipeline) == f"{TUESDAY} is being loaded"
+    assert status(pipeline, run_id) is dg.DagsterRunStatus.STARTED
+
+
+def test_a_run_that_waits_for_the_report_may_be_silent_for_longer(pipeline: Pipeline) -> None:
+    alive = started(pipeline, ORDER_REPORT_JOB, None, timedelta(minutes=10))
+    killed = started(pipeline, ORDER_REPORT_JOB, None, timedelta(minutes=20))
+    pipeline.tick(NEXT)
+    assert status(pipeline, alive) is dg.DagsterRunStatus.STARTED
+    assert status(pipeline, killed) is dg.DagsterRunStatus.FAILURE
+
+
+def test_the_runs_of_other_code_locations_are_left_alone(pipeline: Pipeline) -> None:
+    @dg.job
+    def theirs() -> None: ...
+
+    just_now = started(pipeline, theirs, TUESDAY, timedelta())
+    killed = started(pipeline, theirs, TUESDAY, timedelta(hours=1))
+    assert launch(pipeline) == [TUESDAY]
+    assert status(pipeline, just_now) is dg.DagsterRunStatus.STARTED
+    assert status(pipeline, killed) is dg.DagsterRunStatus.STARTED
 
 
 def test_a_wiped_dagster_storage_doubles_nothing(pipeline: Pipeline) -> None:

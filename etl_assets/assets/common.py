@@ -9,7 +9,9 @@ from typing import Any
 import dagster as dg
 
 from etl_assets.errors import EtlError, Unavailable
-from etl_assets.resources.warehouse import Connection, rows
+from etl_assets.partitions import days_of
+from etl_assets.resources import Warehouse, WarehouseResource
+from etl_assets.resources.warehouse import Connection, loading, rows
 
 # Backfill policies are beta, and what makes a range one run: known, and pinned with Dagster.
 warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
@@ -49,6 +51,19 @@ def plain_failure() -> Generator[None]:
         yield
     except EtlError as error:
         raise dg.Failure(str(error), allow_retries=isinstance(error, Unavailable)) from error
+
+
+@contextmanager
+def step(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Generator[Warehouse]:
+    """Give a step of a run the warehouse, and show the run's days as being loaded meanwhile.
+
+    Every step does all its work in here: a started run that neither shows its days nor says
+    anything is taken for killed. An error fails the run as in `plain_failure`.
+    """
+    with plain_failure():
+        house = warehouse.connect()
+        with loading(house, days_of(context.run)):
+            yield house
 
 
 def table_schema(connection: Connection, relation: str) -> dg.TableSchema:

@@ -21,14 +21,14 @@ from etl_assets.assets.common import (
     column_lineage,
     is_planned,
     mart_key,
-    plain_failure,
+    step,
     table_sample,
     table_schema,
 )
 from etl_assets.errors import EtlError
-from etl_assets.partitions import in_words, run_days
+from etl_assets.partitions import days_of, in_words
 from etl_assets.resources import Warehouse, WarehouseResource
-from etl_assets.resources.warehouse import Connection, execute, loading, rows, writing
+from etl_assets.resources.warehouse import Connection, execute, rows, writing
 
 DIMENSIONS = ("d_item", "d_city", "d_customer", "d_calendar")
 TABLES = (*DIMENSIONS, "f_sales", "f_customer_retention_weekly")
@@ -248,17 +248,12 @@ def mart_assets(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
     def mart(
         context: dg.AssetExecutionContext, warehouse: WarehouseResource
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-        days = run_days(context)
+        days = days_of(context.run)
         try:
-            with plain_failure():
-                house = warehouse.connect()
-                with loading(house, days):
-                    load = load_mart(
-                        house,
-                        days,
-                        run_id=context.run.run_id,
-                        only_unloaded=is_planned(context),
-                    )
+            with step(context, warehouse) as house:
+                load = load_mart(
+                    house, days, run_id=context.run.run_id, only_unloaded=is_planned(context)
+                )
                 of_tables = house.run(lambda connection: _describe(connection, days[-1]))
                 history = house.rows("etl/load_history", {"days": days})
         except Offences as offences:

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from etl_assets.assets.common import ORDER_REPORT, OWNERS, SINGLE_RUN, plain_failure
+from etl_assets.assets.common import ORDER_REPORT, OWNERS, SINGLE_RUN, step
 from etl_assets.resources import ObjectStoreResource, ReportApiResource, WarehouseResource
 from etl_assets.source import Source
 
@@ -39,8 +39,8 @@ def order_report(
     A report that is there already is used again; `new_report` asks for another, which never
     rewrites days that are loaded.
     """
-    with plain_failure():
-        source = Source(warehouse.connect(), report_api.connect(), object_store.connect())
+    with step(context, warehouse) as house:
+        source = Source(house, report_api.connect(), object_store.connect())
         report = source.ensure_report(
             new=config.new_report,
             on_wait=lambda task_id: context.log.info(f"Waiting for the report of task {task_id}"),

@@ -13,16 +13,16 @@ from etl_assets.assets.common import (
     RAW,
     SINGLE_RUN,
     add_day_metadata,
-    plain_failure,
+    step,
 )
-from etl_assets.partitions import run_days
+from etl_assets.partitions import days_of
 from etl_assets.resources import (
     ObjectStoreResource,
     ReportApiResource,
     Warehouse,
     WarehouseResource,
 )
-from etl_assets.resources.warehouse import Connection, execute, loading
+from etl_assets.resources.warehouse import Connection, execute
 from etl_assets.source import Choice, RawFile, Source
 
 
@@ -61,12 +61,9 @@ def raw_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDef
         A day that was loaded before is looked for where it was loaded from. If the source lacks any
         of the run's days, the run stops here and names them.
         """
-        days = run_days(context)
-        with plain_failure():
-            house = warehouse.connect()
+        with step(context, warehouse) as house:
             source = Source(house, report_api.connect(), object_store.connect())
-            with loading(house, days):
-                found = locate(house, source, days, config.report)
+            found = locate(house, source, days_of(context.run), config.report)
         for file in found:
             add_day_metadata(context, RAW, file.partition_day, _metadata(file))
         return dg.MaterializeResult()

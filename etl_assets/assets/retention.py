@@ -9,7 +9,7 @@ from etl_assets.assets.common import (
     SINGLE_RUN,
     column_lineage,
     mart_key,
-    plain_failure,
+    step,
     table_schema,
 )
 from etl_assets.resources import WarehouseResource
@@ -32,7 +32,9 @@ _CHART_WIDTH = 50
     backfill_policy=SINGLE_RUN,
     metadata={"dagster/table_name": _TABLE},
 )
-def f_customer_retention(warehouse: WarehouseResource) -> dg.MaterializeResult[Any]:
+def f_customer_retention(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource
+) -> dg.MaterializeResult[Any]:
     """Customer retention by week: new, returning and refunding customers and their net revenue.
 
     The view shows the weekly rows as they are, so there is nothing to compute here: the run reads
@@ -42,8 +44,8 @@ def f_customer_retention(warehouse: WarehouseResource) -> dg.MaterializeResult[A
     def read(connection: Connection) -> tuple[list[dict[str, Any]], dg.TableSchema]:
         return rows(connection, "mart/retention"), table_schema(connection, _TABLE)
 
-    with plain_failure():
-        weeks, schema = warehouse.connect().run(read)
+    with step(context, warehouse) as house:
+        weeks, schema = house.run(read)
     columns = [column.name for column in schema.columns]
     return dg.MaterializeResult(
         metadata={

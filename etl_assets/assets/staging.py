@@ -24,15 +24,15 @@ from etl_assets.assets.common import (
     add_day_metadata,
     column_lineage,
     is_planned,
-    plain_failure,
+    step,
     table_sample,
     table_schema,
 )
 from etl_assets.errors import FileRefused
 from etl_assets.order_log import KNOWN_COLUMNS, ORDER_COLUMNS, File, parse, read_body
-from etl_assets.partitions import in_words, run_days
+from etl_assets.partitions import days_of, in_words
 from etl_assets.resources import ObjectStore, ObjectStoreResource, Warehouse, WarehouseResource
-from etl_assets.resources.warehouse import Connection, execute, loading, rows, writing
+from etl_assets.resources.warehouse import Connection, execute, rows, writing
 from etl_assets.settings import LoadSettings
 from etl_assets.source import RawFile
 
@@ -100,18 +100,16 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
         Rows that can't be right are in `staging.rejected_row` with their reason; if their share of
         a day or a file exceeds `ETL_MAX_REJECTED_SHARE`, nothing is loaded.
         """
-        days = run_days(context)
-        with plain_failure():
-            house = warehouse.connect()
-            with loading(house, days):
-                staged = stage(
-                    house,
-                    object_store.connect(),
-                    days,
-                    run_id=context.run.run_id,
-                    only_changed=is_planned(context),
-                    max_rejected_share=LoadSettings.read().max_rejected_share,
-                )
+        days = days_of(context.run)
+        with step(context, warehouse) as house:
+            staged = stage(
+                house,
+                object_store.connect(),
+                days,
+                run_id=context.run.run_id,
+                only_changed=is_planned(context),
+                max_rejected_share=LoadSettings.read().max_rejected_share,
+            )
             schema = house.run(lambda connection: table_schema(connection, _TABLE))
             sample = table_sample(house.rows("staging/sample", {"day": days[-1]}))
         _add_metadata(context, days, staged, {"dagster/column_schema": schema, "sample": sample})

@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from etl_assets.assets.common import mart_key
 from etl_assets.assets.mart import LATE_AFTER
 from etl_assets.automation.planner import AskForReport, Blocked, Load, Planner, Unavailable, Wait
-from etl_assets.automation.run_history import RunHistory, days_of
+from etl_assets.automation.run_history import RunHistory
 from etl_assets.automation.sensors import tick_planner
-from etl_assets.partitions import in_words
+from etl_assets.partitions import days_of, in_words
 from etl_assets.resources.webhook import Webhook
 from etl_assets.settings import AlarmSettings, PartitionSettings
 
@@ -109,7 +109,7 @@ def _trouble(
             yield why, f"{why}. What to do: {remedy}"
         case Wait(why) | AskForReport(why):
             day = planner.next_day()
-            if day and _is_late(day, partitions) and not planner.is_being_loaded(day):
+            if day and _is_late(day, partitions) and day not in planner.days_under_way():
                 yield f"{day} is late", f"{day} is late: {why}"
         case Unavailable(error) if _is_stale(instance):
             yield "stale", f"{_STALE}: {error}"

@@ -108,11 +108,23 @@ class Planner:
         """
         return self._first_not_loaded(self._expected(until=None))
 
-    def is_being_loaded(self, day: date) -> bool:
-        """Return whether a session shows the day as being loaded, or a run for it waits."""
-        return (
-            day in days_being_loaded(self._warehouse) or day in self._history.days_about_to_load()
-        )
+    def days_under_way(self) -> set[date]:
+        """Return the days that some run loads, or is about to.
+
+        Whoever plans asks this first, and then what is loaded: a run that ends in between has
+        written its load by then. The locks come first, too: between two steps a run holds none, and
+        has just said something.
+        """
+        locked = days_being_loaded(self._warehouse)
+        return locked | self._history.days_under_way()
+
+    def end_killed_runs(self) -> None:
+        """Have Dagster know of started runs that were killed.
+
+        Raises:
+            Unavailable: the warehouse can't be asked.
+        """
+        self._history.end_killed_runs(days_being_loaded(self._warehouse))
 
     def hold(self, day: date, failures: Failures) -> Wait | Blocked | None:
         """Return why what has failed before is not tried now, or None to try."""
@@ -131,6 +143,7 @@ class Planner:
         return None
 
     def _next(self, until: date | None) -> Decision:
+        under_way = self.days_under_way()
         if not self._source.reports():
             return Blocked("no report was asked for yet", "etl-assets backfill")
         expected = self._expected(until)
@@ -138,7 +151,7 @@ class Planner:
         if day is None:
             no_day = f"no day up to {until} is expected" if until else "no day is over yet"
             return Wait(f"all is loaded, {in_words(expected)}" if expected else no_day)
-        if self.is_being_loaded(day):
+        if day in under_way:
             return Wait(f"{day} is being loaded")
         if held := self.hold(day, self._history.failures(planned_tags(day))):
             return held

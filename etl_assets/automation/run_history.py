@@ -1,32 +1,39 @@
-"""What Dagster knows of a day's runs: which are about to start, and which have failed.
+"""What Dagster knows of a day's runs: which are under way, and which have failed.
 
 Only for pausing and for not launching twice: whether a day is loaded is for `etl.load` to say.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    PARTITION_NAME_TAG,
+from dagster._core.events import RunFailureReason
+from dagster._core.execution.backfill import (
+    BulkActionsFilter,
+    BulkActionStatus,
+    PartitionBackfill,
 )
+from dagster._core.storage.tags import PARTITION_NAME_TAG, RUN_FAILURE_REASON_TAG
 
-from etl_assets.assets.common import PLANNED_TAG
-from etl_assets.automation.jobs import ORDER_REPORT_JOB
+from etl_assets.assets.common import ORDER_REPORT, PLANNED_TAG, RAW, STAGING, mart_key
+from etl_assets.assets.mart import TABLES
+from etl_assets.automation.jobs import JOBS, ORDER_REPORT_JOB
+from etl_assets.partitions import days_of
 
-_ABOUT_TO_START = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-]
-_STARTING_MINUTES = 15
+_JOBS = {job.name for job in JOBS}
+_ASSETS = {ORDER_REPORT, RAW, STAGING, *map(mart_key, TABLES)}
+
+_STARTING = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
+_STARTED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+_STARTS_WITHIN = timedelta(minutes=15)
 """A run that has not started by then never will: its process is gone."""
 
-_LOCKS_WITHIN = timedelta(minutes=1)
-"""A started run shows its days as being loaded by then, for as long as it lives."""
+_SILENT_FOR = timedelta(minutes=1)
+"""A started run that loads days says something within that time, or holds the locks of its days."""
+
+_SILENT_WITHOUT_DAYS_FOR = timedelta(minutes=15)
+"""One that loads none has no locks, and waits for the report: its polls are what it says."""
 
 _LOOK_BACK = 20
 
@@ -48,35 +55,42 @@ class RunHistory:
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self._instance = instance
 
-    def days_about_to_load(self) -> set[date]:
-        """Return the days of runs that wait, or have only just started."""
-        return {day for run in self._about_to_start() for day in days_of(run)}
+    def days_under_way(self) -> set[date]:
+        """Return the days of runs and backfills that wait, or have just shown a sign of life.
+
+        A run that has been silent for longer shows its days by their locks (`warehouse.loading`).
+        """
+        of_runs = {day for run in self._under_way() for day in days_of(run)}
+        return of_runs | {day for backfill in self._backfills() for day in _days_of(backfill)}
 
     def report_is_asked_for(self) -> bool:
         """Return whether a run that asks for a report waits, or goes on."""
-        active = [*_ABOUT_TO_START, dg.DagsterRunStatus.STARTED]
-        runs = self._instance.get_run_records(
-            dg.RunsFilter(
-                job_name=ORDER_REPORT_JOB,
-                statuses=active,
-                created_after=datetime.now(UTC) - timedelta(minutes=_STARTING_MINUTES),
-            ),
-            limit=1,
-        )
-        return bool(runs)
+        return any(run.job_name == ORDER_REPORT_JOB for run in self._under_way())
+
+    def end_killed_runs(self, being_loaded: Collection[date]) -> None:
+        """Mark the started runs as failed whose process is gone, as after a power failure.
+
+        Nobody else does, and each would hold its place in the run queue's limits for ever: no other
+        run of its day would start. `being_loaded` are the days that sessions hold the locks of.
+        """
+        for record in self._records([dg.DagsterRunStatus.STARTED]):
+            run = record.dagster_run
+            shows_life = not set(being_loaded).isdisjoint(days_of(run)) or self._spoke(record)
+            if not shows_life and self._is_started(run):
+                self._instance.report_run_failed(
+                    run, "The run's process is gone: it was killed. The day is loaded by another."
+                )
 
     def failures(self, tags: dict[str, str]) -> Failures:
         """Return the failed tries among the runs with these tags, since the last success.
 
-        A run that was killed is no try: it has no failed step.
+        A run that was killed or interrupted is no try.
         """
         count, last = 0, datetime.min.replace(tzinfo=UTC)
         for record in self._instance.get_run_records(dg.RunsFilter(tags=tags), limit=_LOOK_BACK):
             if record.dagster_run.status is dg.DagsterRunStatus.SUCCESS:
                 break
-            if record.dagster_run.status is dg.DagsterRunStatus.FAILURE and self._has_failed_step(
-                record.dagster_run.run_id
-            ):
+            if _has_failed_step(record.dagster_run):
                 count += 1
                 last = max(last, _ended(record))
         return Failures(count, last)
@@ -107,27 +121,68 @@ class RunHistory:
         logged = (record.event_log_entry.dagster_event for record in failures.records)
         return what_failed([event for event in logged if event])
 
-    def _has_failed_step(self, run_id: str) -> bool:
-        failed = self._instance.get_records_for_run(
-            run_id, of_type=dg.DagsterEventType.STEP_FAILURE, limit=1
-        )
-        return bool(failed.records)
+    def _under_way(self) -> Iterator[dg.DagsterRun]:
+        # All in one query: a run that goes on to the next status in between would be missed.
+        waiting = [dg.DagsterRunStatus.QUEUED]
+        for record in self._records([*waiting, *_STARTING, *_STARTED]):
+            status = record.dagster_run.status
+            if (
+                status in waiting
+                or (status in _STARTING and _is_recent(record.update_timestamp, _STARTS_WITHIN))
+                or (status in _STARTED and self._spoke(record))
+            ):
+                yield record.dagster_run
 
-    def _about_to_start(self) -> Sequence[dg.DagsterRun]:
-        now = datetime.now(UTC)
-        waiting = self._instance.get_run_records(
-            dg.RunsFilter(
-                statuses=_ABOUT_TO_START,
-                updated_after=now - timedelta(minutes=_STARTING_MINUTES),
-            )
-        )
-        queued = self._instance.get_run_records(
-            dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED])
-        )
-        started = self._instance.get_run_records(
-            dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], updated_after=now - _LOCKS_WITHIN)
-        )
-        return [record.dagster_run for record in (*waiting, *queued, *started)]
+    def _records(self, statuses: Sequence[dg.DagsterRunStatus]) -> list[dg.RunRecord]:
+        """Return our runs; the instance may have those of other code locations too."""
+        records = self._instance.get_run_records(dg.RunsFilter(statuses=statuses))
+        return [record for record in records if _is_ours(record.dagster_run)]
+
+    def _spoke(self, record: dg.RunRecord) -> bool:
+        """Return whether a started run has logged something of late."""
+        newest = self._instance.get_records_for_run(
+            record.dagster_run.run_id, limit=1, ascending=False
+        ).records
+        spoke = record.update_timestamp
+        if newest:
+            spoke = datetime.fromtimestamp(newest[0].event_log_entry.timestamp, UTC)
+        has_days = days_of(record.dagster_run)
+        return _is_recent(spoke, _SILENT_FOR if has_days else _SILENT_WITHOUT_DAYS_FOR)
+
+    def _is_started(self, run: dg.DagsterRun) -> bool:
+        now = self._instance.get_run_by_id(run.run_id)
+        return now is not None and now.status is dg.DagsterRunStatus.STARTED
+
+    def _backfills(self) -> Sequence[PartitionBackfill]:
+        """Return the backfills that have runs to launch, or wait for them."""
+        requested = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
+        return self._instance.get_backfills(filters=requested)
+
+
+def _is_ours(run: dg.DagsterRun) -> bool:
+    assets = run.asset_selection or set()
+    return run.job_name in _JOBS or not _ASSETS.isdisjoint(assets)
+
+
+def _is_recent(moment: datetime, within: timedelta) -> bool:
+    return datetime.now(UTC) - moment < within
+
+
+def _days_of(backfill: PartitionBackfill) -> Iterator[date]:
+    """Give the days that a backfill was launched for."""
+    if backfill.asset_backfill_data:
+        target = backfill.asset_backfill_data.target_subset.partitions_subsets_by_asset_key
+        names = {
+            name
+            for asset, subset in target.items()
+            if asset in _ASSETS
+            for name in subset.get_partition_keys()
+        }
+    elif backfill.job_name in _JOBS:
+        names = set(backfill.partition_names or [])
+    else:
+        names = set[str]()
+    yield from map(date.fromisoformat, names)
 
 
 def what_failed(events: Sequence[dg.DagsterEvent]) -> str:
@@ -144,6 +199,11 @@ def what_failed(events: Sequence[dg.DagsterEvent]) -> str:
     return "the run ended early"
 
 
+def _has_failed_step(run: dg.DagsterRun) -> bool:
+    """Return whether the run failed because a step did; a step that was interrupted did not."""
+    return run.tags.get(RUN_FAILURE_REASON_TAG) == RunFailureReason.STEP_FAILURE.value
+
+
 def _ended(record: dg.RunRecord) -> datetime:
     return datetime.fromtimestamp(record.end_time or 0, UTC)
 
@@ -151,13 +211,3 @@ def _ended(record: dg.RunRecord) -> datetime:
 def planned_tags(day: date) -> dict[str, str]:
     """Return the tags of the planner's runs of a day."""
     return {PLANNED_TAG: "true", PARTITION_NAME_TAG: day.isoformat()}
-
-
-def days_of(run: dg.DagsterRun) -> list[date]:
-    """Return the days that a run was launched for."""
-    first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG) or run.tags.get(PARTITION_NAME_TAG)
-    last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG) or first
-    if not first or not last:
-        return []
-    start, end = date.fromisoformat(first), date.fromisoformat(last)
-    return [start + timedelta(days=count) for count in range((end - start).days + 1)]

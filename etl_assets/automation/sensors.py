@@ -57,6 +57,10 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
     )
     def next_increment(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         _, planner = tick_planner(context.instance, partitions)
+        try:
+            planner.end_killed_runs()
+        except ServiceUnavailable as error:
+            return dg.SkipReason(str(error))
         decision = planner.next()
         if isinstance(decision, AskForReport):
             config = {"ops": {"order_report": {"config": {"new_report": True}}}}
@@ -77,6 +81,7 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
         history = RunHistory(context.instance)
         last = partitions.last_day()
         try:
+            under_way = planner.days_under_way()
             redelivered = source.redelivered(
                 days_between(last - timedelta(days=_REDELIVERY_DAYS), last)
             )
@@ -87,7 +92,7 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
         for day, etag in redelivered.items():
             tags = {PLANNED_TAG: "true", _REDELIVERY_TAG: etag}
             failures = history.failures(planned_tags(day) | tags)
-            if planner.is_being_loaded(day):
+            if day in under_way:
                 held.append(f"{day} is being loaded")
             elif hold := planner.hold(day, failures):
                 held.append(hold.why)

@@ -5,7 +5,7 @@ What is asked of the tables stands in `sql/` and with the code that asks; here i
 
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import date
 from typing import Any, TypeVar
 
@@ -80,6 +80,18 @@ class Warehouse:
 
         return retried_for(self._retry_seconds, attempt)
 
+    def hold(self, work: Callable[[Connection], object]) -> Connection:
+        """Return a session in which `work` was done, for the caller to close."""
+
+        def attempt() -> Connection:
+            with ExitStack() as stack, _errors():
+                connection = stack.enter_context(closing(self.open()))
+                work(connection)
+                stack.pop_all()
+            return connection
+
+        return retried_for(self._retry_seconds, attempt)
+
     def rows(
         self, name: str, parameters: Mapping[str, object] | None = None
     ) -> list[dict[str, Any]]:
@@ -114,11 +126,14 @@ def loading(warehouse: Warehouse, days: Sequence[date]) -> Generator[None]:
 
     The locks are shared, so they hold nobody up, and die with the process.
     """
-    with warehouse.session() as connection:
+
+    def show(connection: Connection) -> None:
         connection.execute(
             "SELECT pg_advisory_lock_shared(%s, number) FROM unnest(%s::integer[]) AS number",
             (_DAY_LOCK, [day.toordinal() for day in days]),
         )
+
+    with closing(warehouse.hold(show)):
         yield
 
 
