@@ -10,17 +10,24 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 from dagster._core.errors import DagsterInvalidConfigError
 from dagster._core.events import RunFailureReason
+from dagster._core.execution.api import execute_run
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.remote_origin import RemoteRepositoryOrigin
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
 )
+from dagster._core.workspace.load import location_origins_from_yaml_paths
 from dagster_shared.error import DagsterError
 from sqlalchemy.exc import SQLAlchemyError
 from yaml import YAMLError
@@ -29,6 +36,7 @@ from etl_assets.assets.common import PLANNED_TAG
 from etl_assets.automation.run_history import what_failed
 from etl_assets.errors import EtlError
 from etl_assets.settings import DagsterSettings
+from etl_assets.shipped import shipped
 
 _OVERRIDES = {
     # Capturing a step's output would redirect our own, through two more processes a stream, which
@@ -86,24 +94,29 @@ class Runner:
         """
         run_id = str(uuid.uuid4())
         tags = {PLANNED_TAG: "true"} if planned else {}
-        if len(days) > 1:
+        if len(days) == 1:
+            tags[PARTITION_NAME_TAG] = str(days[0])
+        elif days:
             tags[ASSET_PARTITION_RANGE_START_TAG] = str(days[0])
             tags[ASSET_PARTITION_RANGE_END_TAG] = str(days[-1])
         if on_step:
             self._instance.add_event_listener(run_id, _step_listener(on_step))
+        job_def = self._defs.resolve_job_def(job)
         with _storage_errors():
-            result = self._defs.resolve_job_def(job).execute_in_process(
+            # What `execute_in_process` does, which can't say where the job comes from: without that
+            # the UI's timeline and the job's page leave the run out.
+            run = self._instance.create_run_for_job(
+                job_def,
+                run_id=run_id,
                 run_config={
                     "ops": ops or {},
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 },
-                instance=self._instance,
-                partition_key=str(days[0]) if len(days) == 1 else None,
                 tags=tags,
-                asset_selection=assets,
-                run_id=run_id,
-                raise_on_error=False,
+                asset_selection=frozenset(assets) if assets else None,
+                remote_job_origin=_code_location().get_job_origin(job),
             )
+            result = execute_run(InMemoryJob(job_def), run, self._instance)
         if any(_is_interruption(event) for event in result.all_events):
             raise KeyboardInterrupt
         return Outcome(run_id, None if result.success else what_failed(result.all_events))
@@ -164,6 +177,13 @@ def _in_one_line(error: BaseException) -> str:
         case _:
             text = str(error).partition("\n")[0]
     return " ".join(text.split()).rstrip(".")
+
+
+@cache
+def _code_location() -> RemoteRepositoryOrigin:
+    """Return what Dagster's webserver and daemon call the definitions: see workspace.yaml."""
+    (location,) = location_origins_from_yaml_paths([str(shipped("workspace.yaml"))])
+    return RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
 
 
 def _is_interruption(event: dg.DagsterEvent) -> bool:

@@ -40,6 +40,7 @@ def test_a_day_with_fewer_is_loaded_with_a_warning(open_pipeline: OpenPipeline) 
     assert not warning.passed
     assert warning.severity is dg.AssetCheckSeverity.WARN
     assert warning.metadata[str(MONDAY)].value == "3 rows, usually 8; 3 orders, usually 8"
+    assert (warning.metadata["rows_read"].value, warning.metadata["usual_rows"].value) == (3, 8)
     assert pipeline.loads()[-1] == (MONDAY,)
 
 

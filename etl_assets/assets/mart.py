@@ -143,14 +143,14 @@ class MartLoad:
         days: the days loaded: those asked for, and those left staged by a run that was killed.
         counts: what they brought, by day: the columns of `sql/mart/counts_by_day.sql`.
         sizes: how many rows each table holds now.
-        unusual: the days that are far off: the columns of `sql/mart/check/` of `USUAL_CHECK`.
+        weekdays: how the days compare: the columns of `sql/mart/check/` of `USUAL_CHECK`.
         seconds: how long the transaction took, without waiting for its turn.
     """
 
     days: list[date]
     counts: dict[date, dict[str, Any]]
     sizes: dict[str, int]
-    unusual: list[dict[str, Any]]
+    weekdays: list[dict[str, Any]]
     seconds: float
 
 
@@ -190,9 +190,9 @@ def load_mart(
             )
             counts = rows(connection, "mart/counts_by_day", of_days)
             (sizes,) = rows(connection, "mart/table_sizes")
-            unusual = rows(connection, f"mart/check/{USUAL_CHECK}", {"days": list(days)})
+            weekdays = rows(connection, f"mart/check/{USUAL_CHECK}", {"days": list(days)})
         by_day = {row["partition_day"]: row for row in counts}
-        return MartLoad(to_load, by_day, sizes, unusual, seconds)
+        return MartLoad(to_load, by_day, sizes, weekdays, seconds)
 
     return warehouse.run(work)
 
@@ -257,7 +257,7 @@ def mart_assets(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
                 of_tables = house.run(lambda connection: _describe(connection, days[-1]))
                 history = house.rows("etl/load_history", {"days": days})
         except Offences as offences:
-            yield from _check_results(offences.by_check)
+            yield from _check_results(offences.by_check, {})
             raise dg.Failure(
                 f"The mart was left as it was: {offences}. The checks' metadata has the figures",
                 allow_retries=False,
@@ -265,14 +265,24 @@ def mart_assets(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
         _add_metadata(context, days, load, history, of_tables)
         for table in TABLES:
             yield dg.MaterializeResult(asset_key=mart_key(table))
-        yield from _check_results({check: [] for check in CHECKS}, in_words(load.days or days))
-        yield _usual_result(load.unusual, in_words(days))
+        yield from _check_results({check: [] for check in CHECKS}, _compared(load, days))
+        yield _usual_result(load.weekdays, in_words(days))
 
     return mart
 
 
+def _compared(load: MartLoad, days: Sequence[date]) -> dict[str, Any]:
+    """Say what the checks have compared and found to be right."""
+    counts = load.counts.values()
+    return {
+        "days": in_words(load.days or days),
+        "orders": sum(count["orders"] for count in counts),
+        "revenue": float(sum(count["revenue"] for count in counts)),
+    }
+
+
 def _check_results(
-    by_check: Mapping[str, list[dict[str, Any]]], days: str = ""
+    by_check: Mapping[str, list[dict[str, Any]]], compared: Mapping[str, Any]
 ) -> Iterator[dg.AssetCheckResult]:
     for check, (table, _) in CHECKS.items():
         offending = by_check[check]
@@ -280,7 +290,7 @@ def _check_results(
             asset_key=mart_key(table),
             check_name=check,
             passed=not offending,
-            metadata={"days": days}
+            metadata=compared
             if not offending
             else {
                 "offending_days": ", ".join(str(row["partition_day"]) for row in offending),
@@ -289,7 +299,8 @@ def _check_results(
         )
 
 
-def _usual_result(unusual: Sequence[Mapping[str, Any]], days: str) -> dg.AssetCheckResult:
+def _usual_result(weekdays: Sequence[Mapping[str, Any]], days: str) -> dg.AssetCheckResult:
+    unusual = [row for row in weekdays if row["is_unusual"]]
     return dg.AssetCheckResult(
         asset_key=_SALES,
         check_name=USUAL_CHECK,
@@ -303,6 +314,11 @@ def _usual_result(unusual: Sequence[Mapping[str, Any]], days: str) -> dg.AssetCh
                 ): f"{row['rows_read']} rows, usually {row['usual_rows']:g}; "
                 f"{row['kept']} orders, usually {row['usual_orders']:g}"
                 for row in unusual[:100]
+            },
+            **{
+                name: float(weekdays[-1][name])
+                for name in ("rows_read", "usual_rows", "kept", "usual_orders")
+                if weekdays
             },
         },
     )

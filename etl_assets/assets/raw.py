@@ -104,7 +104,8 @@ def _record(connection: Connection, found: Sequence[RawFile]) -> None:
 
 def _metadata(file: RawFile) -> dict[str, str | int]:
     return {
-        "dagster/uri": file.stored.uri,
+        # Not dagster/uri, which the UI leaves out of an asset's overview.
+        "uri": file.stored.uri,
         "etag": file.stored.etag,
         "size": file.stored.size,
         "report_id": file.report_id,

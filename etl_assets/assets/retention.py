@@ -1,5 +1,7 @@
 """The view that BI draws from."""
 
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import dagster as dg
@@ -10,6 +12,7 @@ from etl_assets.assets.common import (
     column_lineage,
     mart_key,
     step,
+    table_sample,
     table_schema,
 )
 from etl_assets.resources import WarehouseResource
@@ -20,7 +23,16 @@ _WEEKLY = mart_key("f_customer_retention_weekly")
 _TABLE = "mart.f_customer_retention"
 
 _CHART_WEEKS = 12
-_CHART_WIDTH = 50
+_BAR_WIDTH = 12
+_CUSTOMERS = {
+    "new": "new_customers_count",
+    "returning": "returning_customers_count",
+    "refunding": "refunded_customer_count",
+}
+_REVENUE = {
+    "new": "new_customers_revenue",
+    "returning": "returning_customers_revenue",
+}
 
 
 @dg.asset(
@@ -54,29 +66,42 @@ def f_customer_retention(
             "dagster/column_lineage": column_lineage(
                 **{name: [(_WEEKLY, name)] for name in columns if name != "period_name"}
             ),
-            "retention": dg.MetadataValue.md(_markdown(columns, weeks)),
-            "customers_by_week": dg.MetadataValue.md(_chart(weeks)),
+            "customers_by_week": dg.MetadataValue.md(chart(weeks[-_CHART_WEEKS:], _CUSTOMERS)),
+            "revenue_by_week": dg.MetadataValue.md(chart(weeks[-_CHART_WEEKS:], _REVENUE)),
+            "sample": table_sample({"sample": _record(week)} for week in weeks[:-6:-1]),
         }
     )
 
 
-def _markdown(columns: list[str], weeks: list[dict[str, Any]]) -> str:
-    lines = [columns, ["---"] * len(columns), *([week[name] for name in columns] for week in weeks)]
-    return "\n".join(f"| {' | '.join(str(value) for value in line)} |" for line in lines)
+def _record(week: Mapping[str, Any]) -> dict[str, str | int]:
+    return {name: value if isinstance(value, int) else str(value) for name, value in week.items()}
 
 
-def _chart(weeks: list[dict[str, Any]]) -> str:
-    """Draw new, returning and refunding customers by week; the UI shows text, and no pictures."""
-    groups = {
-        "new": "new_customers_count",
-        "returning": "returning_customers_count",
-        "refunding": "refunded_customer_count",
-    }
+def chart(weeks: Sequence[Mapping[str, Any]], groups: Mapping[str, str]) -> str:
+    """Return bars as Markdown: a line a week, the groups side by side.
+
+    As text, and short: the UI shows Markdown of 1,000 characters and more, and so every picture,
+    only at a click.
+
+    Args:
+        weeks: rows of the view: `period_id`, and the groups' columns.
+        groups: the column of each group, by its heading.
+    """
     most = max((week[column] for week in weeks for column in groups.values()), default=0) or 1
+    drawn = [[_bar(week[column], most) for column in groups.values()] for week in weeks]
+    widths = [max(map(len, (name, *bars))) for name, *bars in zip(groups, *drawn, strict=True)]
     lines = [
-        f"{str(week['period_id']) if group == 'new' else '':10} {group:9} "
-        f"{'█' * round(_CHART_WIDTH * week[column] / most)} {week[column]:,}"
-        for week in weeks[-_CHART_WEEKS:]
-        for group, column in groups.items()
+        "  ".join(f"{text:{width}}" for text, width in zip(texts, (10, *widths), strict=True))
+        for texts in (
+            ["week", *groups],
+            *([str(week["period_id"]), *bars] for week, bars in zip(weeks, drawn, strict=True)),
+        )
     ]
-    return "\n".join(["```", *lines, "```"])
+    return "\n".join(["```", *(line.rstrip() for line in lines), "```"])
+
+
+def _bar(value: Decimal | int, most: Decimal | int) -> str:
+    """Return a bar and its value; negative ones, as revenue can be, have none."""
+    eighths = round(max(value, 0) * _BAR_WIDTH * 8 / most)
+    bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+    return f"{bar} {value:,.0f}".strip()

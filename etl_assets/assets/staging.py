@@ -328,11 +328,11 @@ def _add_metadata(
                     "rows_read": count["rows_read"],
                     "copies": count["copies"],
                     "rejected": count["rejected"],
-                    "dagster/uri": raw_file.stored.uri,
+                    "uri": raw_file.stored.uri,
                     "etag": raw_file.stored.etag,
                     "sha256": file.sha256,
                     **_changes(staged.changes[raw_file.partition_day]),
-                    "seconds": sum(file.seconds.values()),
+                    "seconds": round(sum(file.seconds.values()), 3),
                 },
             )
         if file.content.unknown_columns:

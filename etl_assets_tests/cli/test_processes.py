@@ -83,6 +83,11 @@ def test_runs_show_in_dagsters_instance_with_what_they_did_of_each_day(etl: Etl)
         assert {run.status for run in (increment, backfill, report)} == {
             dg.DagsterRunStatus.SUCCESS
         }
+        # Dagster's UI shows those runs in its timeline that come from a location that it knows.
+        origins = [run.remote_job_origin for run in (increment, backfill, report)]
+        assert {origin and origin.repository_origin.get_label() for origin in origins} == {
+            "__repository__@etl_assets"
+        }
         assert report.job_name == "order_report_job"
         assert backfill.job_name == "order_backfill"
         assert backfill.tags["dagster/asset_partition_range_start"] == str(MONDAY)

@@ -1,11 +1,11 @@
--- Loaded days whose rows or orders are far from those of the same weekday in the weeks before, by
--- their median. So shows a day that was delivered incomplete.
+-- How the rows and orders of loaded days compare with those of the same weekday in the weeks
+-- before, by their median. A day that is far off may have been delivered incomplete.
 --
 -- The source's rows vary little (800 to 1,200 a day), so half or twice as many are far; its orders
 -- vary from 18 to 523, so only a twentieth or twenty times as many are.
 -- Days with fewer than two such weeks before them are left out: nothing is usual yet.
 -- Parameters: days (date[]).
--- Rows: partition_day, rows_read, usual_rows, kept, usual_orders; none when all is well.
+-- Rows: partition_day, rows_read, usual_rows, kept, usual_orders, is_unusual; in order of the days.
 WITH
 usual AS (
     SELECT
@@ -29,10 +29,11 @@ SELECT
     latest_load.rows_read,
     usual.usual_rows,
     latest_load.kept,
-    usual.usual_orders
+    usual.usual_orders,
+    (
+        latest_load.rows_read NOT BETWEEN usual.usual_rows / 2 AND usual.usual_rows * 2
+        OR latest_load.kept NOT BETWEEN usual.usual_orders / 20 AND usual.usual_orders * 20
+    ) AS is_unusual
 FROM usual
 INNER JOIN etl.latest_load USING (partition_day)
-WHERE
-    NOT latest_load.rows_read BETWEEN usual.usual_rows / 2 AND usual.usual_rows * 2
-    OR NOT latest_load.kept BETWEEN usual.usual_orders / 20 AND usual.usual_orders * 20
 ORDER BY usual.partition_day
