@@ -16,6 +16,8 @@ from tenacity import (
     stop_before_delay,
     wait_random_exponential,
 )
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
 
 from etl_assets.errors import Unavailable
 
@@ -39,6 +41,14 @@ class Transient(Exception):
 def is_transient(status: int) -> bool:
     """Return whether an HTTP status tells of a fault that is expected to pass."""
     return status in {408, 429} or status >= 500  # noqa: PLR2004
+
+
+def retry_after(header: str | None) -> float | None:
+    """Return the seconds to wait that a header `Retry-After` asks for, in seconds or by date."""
+    try:
+        return Retry().parse_retry_after(header) if header else None
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
 
 
 def _wait(state: RetryCallState) -> float:

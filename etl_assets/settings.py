@@ -57,6 +57,13 @@ def _http_url(url: str) -> str:
         raise ValueError("give an address such as https://host/")
     if parts.username or parts.password:
         raise ValueError("leave user and password out of the address")
+    return url
+
+
+def _base_url(url: str) -> str:
+    parts = urlsplit(_http_url(url))
+    if parts.query or parts.fragment:
+        raise ValueError("leave out what follows the ? or #")
     return url.rstrip("/")
 
 
@@ -66,25 +73,44 @@ def _secret_http_url(url: SecretStr) -> SecretStr:
 
 
 def _postgres_url(url: SecretStr) -> SecretStr:
-    address = url.get_secret_value()
+    _require_postgres(url.get_secret_value())
+    return url
+
+
+def _dagster_url(url: SecretStr) -> SecretStr:
+    # Dagster's is SQLAlchemy's, which has the driver after the scheme.
+    _require_postgres(url.get_secret_value().replace("+psycopg2://", "://", 1))
+    return url
+
+
+def _require_postgres(address: str) -> None:
     try:
         parts = conninfo_to_dict(address)
     except ProgrammingError:
         parts = {}
-    # A password with a slash makes the rest of itself the port; libpq would quote that.
+    # A password with a slash makes the rest of itself the port and the database, one with an @ the
+    # host; libpq would quote those.
     ports = str(parts.get("port") or "").split(",")
-    has_scheme = address.startswith(("postgresql://", "postgres://"))
-    if not has_scheme or not parts.get("dbname") or not all(p.isdecimal() or not p for p in ports):
+    scheme, _, rest = address.partition("://")
+    authority, _, path = rest.partition("?")[0].partition("/")
+    if (
+        scheme not in {"postgresql", "postgres"}
+        or not parts.get("dbname")
+        or not all(port.isdecimal() or not port for port in ports)
+        or authority.count("@") > 1
+        or "@" in path
+    ):
         raise ValueError(
             "give an address such as postgresql://user:password@host:5432/database, with / in "
             "the password written %2F, @ written %40"
         )
-    return url
 
 
 def _header(text: str) -> str:
     if not (text.isascii() and text.isprintable()):
         raise ValueError("only printable ASCII characters can be sent, all in one line")
+    if text != text.strip():
+        raise ValueError("leave out the blank before or after it")
     return text
 
 
@@ -101,7 +127,7 @@ def _folder(path: str) -> str:
 
 
 Day = Annotated[date, BeforeValidator(_day)]
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HttpUrl = Annotated[str, AfterValidator(_base_url)]
 Header = Annotated[str, AfterValidator(_header)]
 
 
@@ -242,3 +268,7 @@ class DagsterSettings(_Settings):
     """Where Dagster keeps its runs."""
 
     home: Annotated[str, AfterValidator(_folder)] | None = Field(default=None, alias="DAGSTER_HOME")
+    # Dagster's own to read; from a malformed one it would quote a part of the password.
+    storage_url: Annotated[SecretStr, AfterValidator(_dagster_url)] | None = Field(
+        default=None, alias="DAGSTER_POSTGRES_URL"
+    )

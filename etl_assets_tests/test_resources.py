@@ -40,6 +40,7 @@ from etl_assets.resources.warehouse import (
     rows,
     writing,
 )
+from etl_assets.retries import retry_after
 from etl_assets.settings import ObjectStoreSettings, ReportApiSettings
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.files import MONDAY, TUESDAY, WEDNESDAY, csv_file, order
@@ -111,6 +112,21 @@ def test_the_wait_of_retry_after_is_kept(pipeline: Pipeline, report_id: str) -> 
     assert (second - first).total_seconds() >= 1
 
 
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("soon", None),
+        ("9" * 5000, None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_what_retry_after_asks_for(header: str | None, seconds: float | None) -> None:
+    assert retry_after(header) == seconds
+
+
 def test_what_does_not_pass_is_said_with_the_call_and_how_often(
     pipeline: Pipeline, report_id: str
 ) -> None:
@@ -162,11 +178,30 @@ def test_a_redirect_is_not_followed_for_it_would_take_the_key_along(
     assert [call.path for call in pipeline.simulator.calls] == ["/get_increment"]
 
 
+@pytest.mark.parametrize("body", ["", "{", '{"status": "SUCC'])
+def test_an_answer_that_ends_early_is_asked_for_again(
+    pipeline: Pipeline, report_id: str, body: str
+) -> None:
+    failing(pipeline, Fault("/get_increment", status=200, body=body))
+    assert isinstance(ask(report_id), Increment)
+    assert calls(pipeline, "/get_increment") == 2
+    failing(pipeline, Fault("/get_increment", status=200, body=body))
+    with pytest.raises(Unavailable, match=r"not what it should be \(json_invalid\): it ends early"):
+        ask(report_id, retry_seconds=0)
+
+
 @pytest.mark.parametrize(
     ("body", "wrong"),
     [
         (BAD_GATEWAY, "json_invalid"),
-        ("", "json_invalid"),
+        ('{"status": "SUCCESS"}, ', "json_invalid"),
+        ('{"status": "SUCCESS", "data": {"increment_id": "\\u0000"}}', "data.increment_id"),
+        (
+            '{"status": "SUCCESS", "data": {"increment_id": "%s"}}' % ("a" * 9999),
+            "data.increment_id",
+        ),
+        ('{"status": "SUCCESS", "data": {"s3_path": {"a": "\\u001b[2J"}}}', "data.s3_path.a"),
+        ('{"status": "SUCCESS", "data": {"s3_path": {"\\n": "a"}}}', "data.s3_path. .[key]"),
         ("[]", "model_type"),
         ('{"status": "SUCCESS"}', "data"),
         ('{"status": "SUCCESS", "data": {"increment_id": 7}}', "data.increment_id"),
@@ -181,6 +216,26 @@ def test_an_answer_of_another_form_is_said_by_its_fields(
         ask(report_id)
     assert f"get_increment is not what it should be ({wrong})" in said(error, "Bad Gateway")
     assert calls(pipeline, "/get_increment") == 1
+
+
+def test_the_words_of_the_api_are_said_in_one_line_and_not_all_of_them(
+    pipeline: Pipeline, report_id: str
+) -> None:
+    words = "Too early.\n\x1b[2J" + " Try later." * 99
+    body = json.dumps({"status": "NOT FOUND", "data": {"increment_id": None}, "debug_info": words})
+    failing(pipeline, Fault("/get_increment", status=200, body=body))
+    found = ask(report_id)
+    assert isinstance(found, NotFound)
+    assert found.why
+    assert found.why.startswith("Too early. [2J Try later. Try later.")
+    assert found.why.isprintable()
+    assert len(found.why) <= 200
+
+
+def test_an_answer_that_repeats_the_key_does_not_tell_it(pipeline: Pipeline) -> None:
+    key = pipeline.simulator.api_key
+    failing(pipeline, Fault("/generate_report", status=200, body=json.dumps({"task_id": key})))
+    assert pipeline.report_api.generate_report() == "***"
 
 
 def test_an_increment_that_is_neither_there_nor_not_is_said(
@@ -444,6 +499,13 @@ def test_the_rows_of_an_error_are_not_said(pipeline: Pipeline) -> None:
     with pytest.raises(EtlError, match=r"duplicate key value violates.*SQLSTATE 23505") as error:
         pipeline.warehouse.run(work)
     said(error, "Key (task_id)")
+
+
+def test_a_value_that_the_server_quotes_is_not_said(address: Address) -> None:
+    value = "Ольга"
+    with pytest.raises(EtlError, match="InvalidTextRepresentation") as error:
+        address.but().run(lambda connection: connection.execute("SELECT %s::bigint", [value]))
+    said(error, value)
 
 
 def test_a_table_that_is_missing_is_the_schema_that_is_missing(address: Address) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from etl_assets.errors import ConfigurationError
 from etl_assets.settings import (
+    DagsterSettings,
     LoadSettings,
     ObjectStoreSettings,
     PartitionSettings,
@@ -22,6 +23,7 @@ SETTINGS = (
     ObjectStoreSettings,
     PartitionSettings,
     LoadSettings,
+    DagsterSettings,
 )
 
 ENVIRONMENT = {
@@ -42,6 +44,8 @@ OPTIONAL = (
     "ETL_POLL_SECONDS",
     "ETL_POLL_TIMEOUT_SECONDS",
     "ETL_MAX_REJECTED_SHARE",
+    "DAGSTER_HOME",
+    "DAGSTER_POSTGRES_URL",
 )
 
 
@@ -102,11 +106,18 @@ def test_everything_that_is_wrong_is_said_at_once(environment: pytest.MonkeyPatc
         ("WAREHOUSE_URL", "mysql://etl:hush@host/warehouse"),
         ("WAREHOUSE_URL", "postgresql://etl:hush@host"),
         ("WAREHOUSE_URL", "postgresql://etl:hu/hush@host/warehouse"),
+        ("WAREHOUSE_URL", "postgresql://etl:1/hush@host/warehouse"),
+        ("WAREHOUSE_URL", "postgresql://etl:1@hush@host/warehouse"),
+        ("WAREHOUSE_URL", "postgresql://etl:%hush@host/warehouse"),
+        ("DAGSTER_POSTGRES_URL", "postgresql+psycopg2://etl:1@hush@host/dagster"),
+        ("DAGSTER_POSTGRES_URL", "postgresql+psycopg2://etl:hush@host:hush/dagster"),
         ("REPORT_API_URL", "host"),
         ("REPORT_API_URL", "ftp://host"),
         ("REPORT_API_URL", "https://user:hush@host"),
         ("REPORT_API_URL", "https://[hush"),
+        ("REPORT_API_URL", "https://host/?token=hush"),
         ("REPORT_API_KEY", "hush\nX-Other: hush"),
+        ("REPORT_API_KEY", " hush"),
         ("REPORT_API_NICKNAME", "Ольга"),
         ("AWS_ENDPOINT_URL_S3", "storage.example"),
         ("ETL_START_DATE", "02.02.2024"),

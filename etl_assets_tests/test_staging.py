@@ -1,6 +1,5 @@
 """Staging: which rows of an object are loaded, which are quarantined, and what stops a load."""
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import date
 from typing import TypeVar
@@ -17,7 +16,6 @@ from etl_assets.settings import ObjectStoreSettings
 from etl_assets.source import Choice
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.files import (
-    COLUMNS,
     MONDAY,
     SATURDAY,
     SUNDAY,
@@ -234,23 +232,6 @@ def test_what_a_new_load_of_a_day_has_changed_is_recorded(open_pipeline: OpenPip
         "revenue_before": 400,
         "revenue_after": 250,
     }
-
-
-def test_names_of_people_are_in_no_event_of_a_run(open_pipeline: OpenPipeline) -> None:
-    columns = (*COLUMNS, "colour")
-    body = csv_file(*good(MONDAY), order(MONDAY, "bad", quantity=0), columns=columns)
-    pipeline = open_pipeline(of_monday(body))
-    runs = [pipeline.run(MONDAY)]
-    pipeline.simulator.redeliver(MONDAY, csv_file(*good(MONDAY, 3), '"Ольга', columns=columns))
-    runs.append(pipeline.fail(MONDAY).run_id)
-    for run in runs:
-        said = json.dumps(
-            [str(entry.to_json()) for entry in pipeline.instance.all_logs(run)],
-            ensure_ascii=False,
-        )
-        assert "user_order_log_inc.csv" in said
-        for name in ("Ольга", "Орлова", "\\u041e\\u043b\\u044c"):
-            assert name not in said
 
 
 def test_of_two_planned_runs_of_a_day_at_once_the_later_does_nothing(

@@ -10,23 +10,35 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from textwrap import shorten
 from typing import Annotated, Literal, TypeVar
 
 import dagster as dg
 import requests
 import urllib3
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from etl_assets.errors import AccessRefused, EtlError, UnexpectedAnswer
-from etl_assets.retries import RETRY_SECONDS, Transient, is_transient, retried_for
+from etl_assets.retries import RETRY_SECONDS, Transient, is_transient, retried_for, retry_after
 from etl_assets.settings import ReportApiSettings
 
 M = TypeVar("M", bound=BaseModel)
+
+_Method = Literal["GET", "POST"]
 
 _CONNECT_SECONDS = 5
 ANSWER_SECONDS = 30.0
 """How long one answer may take in all: a read time-out alone never ends a slow drip."""
 _ANSWER_BYTES = 1 << 20
+_LEAST_SECRET = 8
+"""Something shorter is no secret, and may be a part of anything."""
 
 
 def _day(text: object) -> object:
@@ -36,32 +48,44 @@ def _day(text: object) -> object:
 
 _Day = Annotated[date, BeforeValidator(_day)]
 
+# No control characters: they would reach terminals, and PostgreSQL does not take all of them.
+_Text = Annotated[str, StringConstraints(pattern=r"^\P{C}*$", max_length=2_000)]
+
+
+def _words(text: str) -> str:
+    """Return what the API says to people as it can be shown: in one line, and not too long."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return shorten(printable, 200, placeholder=" …")
+
+
+_Words = Annotated[str, AfterValidator(_words)]
+
 
 class _ReportData(BaseModel):
-    report_id: str | None = None
+    report_id: _Text | None = None
     start_day: _Day | None = None
     end_day: _Day | None = Field(default=None, alias="end_date")
-    s3_path: dict[str, str] | None = None
+    s3_path: dict[_Text, _Text] | None = None
 
 
 class _ReportAnswer(BaseModel):
-    status: str
+    status: _Words
     data: _ReportData
 
 
 class _IncrementData(BaseModel):
-    increment_id: str | None = None
-    s3_path: dict[str, str] | None = None
+    increment_id: _Text | None = None
+    s3_path: dict[_Text, _Text] | None = None
 
 
 class _IncrementAnswer(BaseModel):
-    status: str
+    status: _Words
     data: _IncrementData
-    debug_info: str | None = None
+    debug_info: _Words | None = None
 
 
 class _TaskAnswer(BaseModel):
-    task_id: str = Field(min_length=1)
+    task_id: Annotated[_Text, Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -138,20 +162,16 @@ class ReportApi:
 
     def generate_report(self) -> str:
         """Ask for a report and return the task to poll."""
-        answer = self._call("POST", "generate_report", {})
-        return self._understand(_TaskAnswer, answer, "generate_report").task_id
+        return self._ask(_TaskAnswer, "POST", "generate_report", {}).task_id
 
     def get_report(self, task_id: str) -> Report | None:
         """Return the report of a task, or None while it is not ready."""
-        what = "get_report"
-        answer = self._understand(
-            _ReportAnswer, self._call("GET", what, {"task_id": task_id}), what
-        )
+        answer = self._ask(_ReportAnswer, "GET", "get_report", {"task_id": task_id})
         if answer.status == "RUNNING":
             return None
         if answer.status != "SUCCESS":
             raise EtlError(
-                f"The report API says {answer.status[:80]!r} of task {task_id}, which is neither "
+                f"The report API says {answer.status!r} of task {task_id}, which is neither "
                 "RUNNING nor SUCCESS. Ask for a new report: etl-assets backfill --new-report"
             )
         data = answer.data
@@ -164,15 +184,14 @@ class ReportApi:
 
     def get_increment(self, report_id: str, day: date) -> Increment | NotFound:
         """Return a day's increment as asked with a report."""
-        what = "get_increment"
         query = {"report_id": report_id, "date": f"{day}T00:00:00"}
-        answer = self._understand(_IncrementAnswer, self._call("GET", what, query), what)
+        answer = self._ask(_IncrementAnswer, "GET", "get_increment", query)
         if answer.status == "NOT FOUND":
             return NotFound(answer.debug_info)
         if answer.status == "SUCCESS" and answer.data.increment_id:
             return Increment(answer.data.increment_id, answer.data.s3_path or {})
         raise EtlError(
-            f"The report API says {answer.status[:80]!r} of the increment of {day}, and no "
+            f"The report API says {answer.status!r} of the increment of {day}, and no "
             "increment_id with it: expected SUCCESS or NOT FOUND. Ask who runs the API"
         )
 
@@ -185,14 +204,15 @@ class ReportApi:
         """
         query = {"report_id": "none", "date": "1970-01-01T00:00:00"}
         with suppress(UnexpectedAnswer):
-            self._call("GET", "get_increment", query)
+            retried_for(self._retry_seconds, self._call, "GET", "get_increment", query)
 
-    def _call(self, method: Literal["GET", "POST"], path: str, query: Mapping[str, str]) -> bytes:
-        return retried_for(self._retry_seconds, self._call_once, method, path, query)
+    def _ask(self, model: type[M], method: _Method, path: str, query: Mapping[str, str]) -> M:
+        def ask_once() -> M:
+            return self._understand(model, self._call(method, path, query), path)
 
-    def _call_once(
-        self, method: Literal["GET", "POST"], path: str, query: Mapping[str, str]
-    ) -> bytes:
+        return retried_for(self._retry_seconds, ask_once)
+
+    def _call(self, method: _Method, path: str, query: Mapping[str, str]) -> bytes:
         url = f"{self._settings.url}/{path}"
         called = f"{method} {url}"
         try:
@@ -206,7 +226,7 @@ class ReportApi:
                 stream=True,
             ) as response:
                 self._check_status(called, response)
-                return _body(called, response, self._answer_seconds)
+                return self._masked(_body(called, response, self._answer_seconds))
         except (
             requests.ConnectionError,
             requests.Timeout,
@@ -221,6 +241,17 @@ class ReportApi:
                 f"{called}: the report API could not be reached ({type(error).__name__}). Check "
                 "REPORT_API_URL and the network"
             ) from error
+        except requests.RequestException as error:
+            # Not chained: its words can quote a header.
+            raise EtlError(
+                f"{called}: the report API can't be asked like this ({type(error).__name__}). "
+                "Check REPORT_API_URL, and the proxy of the environment if there is one"
+            ) from None
+
+    def _masked(self, body: bytes) -> bytes:
+        """Return an answer without our key: one that repeats it must not take it into logs."""
+        key = self._settings.key.get_secret_value().encode()
+        return body.replace(key, b"***") if len(key) >= _LEAST_SECRET else body
 
     @staticmethod
     def _check_status(called: str, response: requests.Response) -> None:
@@ -228,10 +259,9 @@ class ReportApi:
         if status == requests.codes.ok:
             return
         if is_transient(status):
-            wait = response.headers.get("Retry-After", "")
             raise Transient(
                 f"{called}: the report API answered {status}",
-                retry_after=float(wait) if wait.isdecimal() else None,
+                retry_after=retry_after(response.headers.get("Retry-After")),
             )
         if status in {requests.codes.unauthorized, requests.codes.forbidden}:
             raise AccessRefused(
@@ -248,14 +278,16 @@ class ReportApi:
         try:
             return model.model_validate_json(body)
         except ValidationError as error:
-            fields = ", ".join(
-                ".".join(map(str, problem["loc"])) or problem["type"]
-                for problem in error.errors(include_url=False, include_input=False)
+            problems = error.errors(include_url=False, include_input=False)
+            fields = _words(
+                ", ".join(
+                    ".".join(map(str, problem["loc"])) or problem["type"] for problem in problems
+                )
             )
-            raise EtlError(
-                f"The report API's answer to {path} is not what it should be ({fields}). Ask who "
-                "runs the API"
-            ) from None
+            said = f"The report API's answer to {path} is not what it should be ({fields})"
+            if "EOF" in problems[0].get("ctx", {}).get("error", ""):
+                raise Transient(f"{said}: it ends early") from None
+            raise EtlError(f"{said}. Ask who runs the API") from None
 
 
 def _body(called: str, response: requests.Response, seconds: float) -> bytes:

@@ -36,6 +36,7 @@ _REFUSED_LOGIN = re.compile(
     r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry"
     r"|not permitted to log in|permission denied|certificate|SSL|root\.crt|invalid (URI|connection)"
 )
+_WRONG_VALUE = "22"
 _TRANSIENT_STATES = ("08", "40001", "40P01", "53300", "57P01", "57P02", "57P03")
 
 
@@ -194,6 +195,9 @@ def _error(error: psycopg.Error) -> EtlError | Transient:
 
 def _message(error: psycopg.Error) -> str:
     """Return the server's primary message, or the client library's own in one line."""
+    if (error.sqlstate or "").startswith(_WRONG_VALUE):
+        # Those messages quote the value.
+        return type(error).__name__
     return error.diag.message_primary or " ".join(str(error).split())
 
 
