@@ -247,6 +247,10 @@ class PartitionSettings(_Settings):
 class AutomationSettings(_Settings):
     """How patient the sensors are."""
 
+    next_increment_seconds: int = Field(default=30, alias="ETL_NEXT_INCREMENT_SECONDS", gt=0)
+    redelivered_increments_seconds: int = Field(
+        default=600, alias="ETL_REDELIVERED_INCREMENTS_SECONDS", gt=0
+    )
     retry_pause_seconds: float = Field(default=300, alias="ETL_RETRY_PAUSE_SECONDS", ge=0)
 
 

@@ -6,10 +6,11 @@ The rules, the first that applies:
    a newer report rewrites nothing: asked through another report, the same day can hold other rows,
    without status, and its refunds would vanish. Only `Choice.latest` passes this rule over.
 2. Any other day is held by the newest report that covers it, else by the increment that the API
-   gives when asked with the newest report.
+   gives when asked with the newest report that ends before it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -18,7 +19,7 @@ from typing import Any, Literal
 from psycopg.types.json import Jsonb
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from etl_assets.errors import DayNotInSource, ObjectMissing, Unavailable
+from etl_assets.errors import DayNotInSource, EtlError, ObjectMissing, Unavailable
 from etl_assets.resources.object_store import ObjectStore, StoredObject, object_uri
 from etl_assets.resources.report_api import NotFound, Report, ReportApi
 from etl_assets.resources.warehouse import Warehouse
@@ -27,6 +28,7 @@ _ORDER_LOGS = ("user_order_log", "user_orders_log")
 """What the order log is called; the second is the name of 2022."""
 
 _INCREMENT_SUFFIX = "_inc"
+_LOOKS_AT_ONCE = 8
 _DEFAULT_BUCKET = "s3-sprint3"
 
 
@@ -73,6 +75,19 @@ class NotThere:
     kind: Literal["too early", "not yet", "missing"] = "missing"
 
 
+@dataclass(frozen=True)
+class Redelivered:
+    """What was replaced.
+
+    Attributes:
+        etags: the days whose object is another version than was loaded, with its ETag.
+        unknown: why the objects were not seen that could not be looked at.
+    """
+
+    etags: Mapping[date, str]
+    unknown: Sequence[str]
+
+
 class Source:
     """The source as the warehouse's records, the report API and the object store tell it."""
 
@@ -111,21 +126,34 @@ class Source:
         reports = self._warehouse.rows("etl/reports")
         return reports[0]["requested_at"] if reports else None
 
-    def redelivered(self, days: Sequence[date]) -> dict[date, str]:
-        """Return the days whose object is another version than was loaded, with its ETag.
+    def redelivered(self, days: Sequence[date]) -> "Redelivered":
+        """Look whether the objects that the days were loaded from are other versions by now.
 
         Of an object that has changed, all days that were loaded from it are returned, also those
         that were not asked about. An object that is gone has not changed.
+
+        Raises:
+            EtlError: none of the objects could be looked at.
         """
+        uris = sorted({load["uri"] for load in self._loaded(days).values()})
+        with ThreadPoolExecutor(_LOOKS_AT_ONCE) as pool:
+            looks = [pool.submit(self._look, uri) for uri in uris]
         now: dict[str, str] = {}
-        for uri in sorted({load["uri"] for load in self._loaded(days).values()}):
-            if stored := self._look(uri):
-                now[uri] = stored.etag
-        return {
+        errors: list[EtlError] = []
+        for uri, look in zip(uris, looks, strict=True):
+            try:
+                if stored := look.result():
+                    now[uri] = stored.etag
+            except EtlError as error:
+                errors.append(error)
+        if errors and not now:
+            raise errors[0]
+        etags = {
             load["partition_day"]: now[load["uri"]]
             for load in self._warehouse.rows("etl/latest_loads", {"days": None})
             if load["uri"] in now and load["etag"] != now[load["uri"]]
         }
+        return Redelivered(etags, [str(error) for error in errors])
 
     def find(self, days: Sequence[date], choice: Choice) -> list[RawFile]:
         """Return the objects that hold the days, in their order.
@@ -230,11 +258,19 @@ class Source:
                     None,
                     "the report's file is not in the object store",
                 )
-        newest = reports[0]
+        return self._increments_place(day, reports)
+
+    def _increments_place(self, day: date, reports: Sequence[Report]) -> "_Place | NotThere":
+        """Return where the increment of a day is to be that no report covers."""
+        # A day before a report's end is too early to be asked for with it.
+        newest = next((report for report in reports if report.end_day < day), reports[0])
         increment = self._api.get_increment(newest.report_id, day)
         if isinstance(increment, NotFound):
             if increment.why:
                 return NotThere(day, increment.why, "too early")
+            if newest is not reports[0]:
+                why = "it is between two reports, and its increment is not there"
+                return NotThere(day, why, "too early")
             return NotThere(day, "its increment is not there yet", "not yet")
         return _Place(
             self._addresses(

@@ -6,8 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
+from etl_assets.assets.common import STAGING
 from etl_assets.automation.jobs import ORDER_INCREMENT, ORDER_REPORT_JOB
 from etl_assets.automation.planner import (
     AskForReport,
@@ -18,6 +20,7 @@ from etl_assets.automation.planner import (
     Wait,
     expected_days,
 )
+from etl_assets.automation.run_history import report_tags
 from etl_assets.definitions import build_defs
 from etl_assets.embedded.simulator import Fault, GivenFiles
 from etl_assets.resources.warehouse import loading
@@ -169,6 +172,33 @@ def test_a_day_that_should_be_there_needs_a_fresh_report_once_in_24_hours(
     assert isinstance(pipeline.planner().next(), Wait)
 
 
+def test_a_report_that_cannot_even_be_asked_for_is_tried_three_times(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.load(SUNDAY_BEFORE, MONDAY)
+    pipeline.simulator.today = TUESDAY
+    pipeline.query("UPDATE etl.report SET requested_at = now() - interval '25 hours'")
+    pipeline.simulator.faults.add(Fault("/generate_report", status=403, times=None))
+    job = build_defs(PartitionSettings.read()).resolve_job_def(ORDER_REPORT_JOB)
+    config = {"ops": {"order_report": {"config": {"new_report": True}}}}
+    for _ in range(3):
+        monkeypatch.setenv("ETL_RETRY_PAUSE_SECONDS", "0")
+        decision = pipeline.planner().next()
+        assert isinstance(decision, AskForReport)
+        job.execute_in_process(
+            config,
+            instance=pipeline.instance,
+            tags=report_tags(decision.day),
+            raise_on_error=False,
+        )
+        monkeypatch.delenv("ETL_RETRY_PAUSE_SECONDS")
+        held = pipeline.planner().next()
+        assert isinstance(held, Wait | Blocked)
+        assert held.why.startswith(f"the new report for {TUESDAY} has failed ")
+    assert isinstance(held, Blocked)
+    assert f"--new-report --from {TUESDAY} --to {TUESDAY}" in held.remedy
+
+
 def test_a_fresh_report_that_is_being_asked_for_is_waited_for(pipeline: Pipeline) -> None:
     pipeline.load(SUNDAY_BEFORE, MONDAY)
     pipeline.simulator.today = TUESDAY
@@ -182,10 +212,16 @@ def test_a_day_that_the_source_no_longer_has_needs_somebody(pipeline: Pipeline) 
     pipeline.load(SUNDAY_BEFORE, MONDAY)
     pipeline.files.days = (WEDNESDAY, WEDNESDAY)
     pipeline.source.ensure_report(new=True, on_wait=lambda _: None)
+    body = pipeline.files.increments.pop(TUESDAY)
     decision = pipeline.planner().next()
     assert isinstance(decision, Blocked)
-    assert decision.why.startswith(f"the source no longer has {TUESDAY}: Date is too early")
-    assert decision.remedy == f"etl-assets backfill --new-report --from {TUESDAY} --to {TUESDAY}"
+    assert decision.why == (
+        f"the source no longer has {TUESDAY}: it is between two reports, and its increment is not "
+        "there"
+    )
+    assert "set ETL_START_DATE to a day after it" in decision.remedy
+    pipeline.files.increments[TUESDAY] = body
+    assert pipeline.planner().next() == Load(TUESDAY)
 
 
 # --- The source or the warehouse does not answer --------------------------------------------------
@@ -236,6 +272,44 @@ def test_a_day_whose_run_is_about_to_start_is_waited_for(pipeline: Pipeline) -> 
     tags = {PARTITION_NAME_TAG: str(SUNDAY_BEFORE)}
     under_way(pipeline, ORDER_INCREMENT, dg.DagsterRunStatus.NOT_STARTED, tags)
     assert pipeline.planner().next() == Wait(f"{SUNDAY_BEFORE} is being loaded")
+
+
+def test_a_run_that_is_interrupted_is_no_failed_try(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("etl_assets.assets.raw.locate", interrupted)
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.runner.run(ORDER_INCREMENT, [SUNDAY_BEFORE], planned=True)
+    assert pipeline.planner().next() == Load(SUNDAY_BEFORE)
+
+
+def test_the_days_of_a_backfill_that_is_yet_to_be_launched_are_waited_for(
+    pipeline: Pipeline,
+) -> None:
+    graph = build_defs(PartitionSettings.read()).resolve_asset_graph()
+    backfill = PartitionBackfill.from_asset_partitions(
+        "a backfill",
+        graph,
+        partition_names=[str(MONDAY), str(TUESDAY)],
+        asset_selection=[STAGING],
+        backfill_timestamp=datetime.now(UTC).timestamp(),
+        tags={},
+        dynamic_partitions_store=pipeline.instance,
+        all_partitions=False,
+        title=None,
+        description=None,
+        run_config=None,
+    )
+    pipeline.instance.add_backfill(backfill)
+    assert pipeline.planner().next() == Load(SUNDAY_BEFORE)
+    pipeline.load(SUNDAY_BEFORE)
+    assert pipeline.planner().next() == Wait(f"{MONDAY} is being loaded")
+    pipeline.instance.update_backfill(backfill.with_status(BulkActionStatus.COMPLETED_SUCCESS))
+    assert pipeline.planner().next() == Load(MONDAY)
 
 
 def test_failed_tries_are_followed_by_growing_pauses_and_three_block(

@@ -463,8 +463,9 @@ def test_a_warehouse_that_does_not_answer_is_unavailable(address: Address) -> No
         "DO $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40P01'; END$$",
         "DO $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '57P03'; END$$",
         "DO $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '53300'; END$$",
+        "SET statement_timeout = 10; SELECT pg_sleep(60)",
     ],
-    ids=["ended by an administrator", "serialization", "deadlock", "starting", "too many"],
+    ids=["ended by an administrator", "serialization", "deadlock", "starting", "too many", "slow"],
 )
 def test_what_passes_in_the_warehouse_is_done_again(address: Address, fault: str) -> None:
     faults = [fault]
@@ -475,6 +476,23 @@ def test_what_passes_in_the_warehouse_is_done_again(address: Address, fault: str
         return one(connection)
 
     assert Warehouse(SecretStr(address.url), retry_seconds=5).run(work) == 1
+
+
+def test_a_statement_that_takes_too_long_is_given_up_by_who_is_in_a_hurry(
+    address: Address,
+) -> None:
+    house = Warehouse(SecretStr(address.url), retry_seconds=0, answer_seconds=0.05)
+    with pytest.raises(Unavailable, match="due to statement timeout"):
+        house.run(lambda connection: connection.execute("SELECT pg_sleep(60)"))
+
+
+def test_whoever_vanishes_without_a_word_is_noticed_soon_by_the_other(address: Address) -> None:
+    def keepalive(connection: Connection) -> tuple[Any, ...]:
+        settings = connection.execute("SHOW tcp_keepalives_idle").fetchone() or {}
+        ours = connection.info.get_parameters()
+        return settings["tcp_keepalives_idle"], ours["keepalives_idle"]
+
+    assert address.but().run(keepalive) == ("30", "30")
 
 
 def test_a_transaction_that_is_done_again_begins_anew(pipeline: Pipeline) -> None:
@@ -541,6 +559,31 @@ def test_one_writer_waits_for_the_other_and_then_sees_what_it_has_done(
         watched = pool.submit(watch)
         watched.result()
         assert seen.result() == ["of the first"]
+
+
+def test_a_day_is_shown_as_being_loaded_although_the_warehouse_restarts_just_then(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = Warehouse(SecretStr(address.url), retry_seconds=5)
+    opened = house.open
+    faults = [psycopg.OperationalError("the connection was lost")]
+
+    def open_at_the_second_try() -> Connection:
+        if faults:
+            raise faults.pop()
+        return opened()
+
+    monkeypatch.setattr(house, "open", open_at_the_second_try)
+    with loading(house, [MONDAY]):
+        assert days_being_loaded(house) == {MONDAY}
+        # And what becomes of its session does not become of the work.
+        house.run(
+            lambda connection: connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
+                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        )
+    assert days_being_loaded(house) == set()
 
 
 def test_days_are_shown_as_being_loaded_for_as_long_as_the_session_lives(

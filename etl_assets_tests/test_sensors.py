@@ -1,8 +1,10 @@
 """The sensors and the schedule: what a tick asks Dagster to run, on a real instance and source."""
 
+import socket
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
+import psycopg
 import pytest
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
@@ -207,6 +209,50 @@ def test_the_api_being_down_is_said_and_not_waited_for(pipeline: Pipeline) -> No
     assert datetime.now(UTC) - began < timedelta(seconds=30)
 
 
+def test_a_tick_ends_in_time_however_slow_the_source_is(
+    pipeline: Pipeline, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setattr("etl_assets.automation.sensors._TICK_SECONDS", 0.5)
+    pipeline.simulator.faults.add(Fault("/get_increment", delay=3))
+    assert "took over 0.5 s to answer" in why_not(pipeline)
+
+
+@pytest.mark.parametrize("sensor", [NEXT, REDELIVERED])
+def test_a_store_or_a_warehouse_that_hangs_is_said_and_not_waited_for(
+    pipeline: Pipeline, environment: pytest.MonkeyPatch, sensor: str
+) -> None:
+    environment.setattr("etl_assets.automation.sensors._ANSWER_SECONDS", 0.5)
+    # It takes connections, and never answers.
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        port = deaf.getsockname()[1]
+        with environment.context() as patched:
+            patched.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{port}")
+            assert "the object store could not be reached" in why_not(pipeline, sensor)
+        environment.setenv("WAREHOUSE_URL", f"postgresql://user@127.0.0.1:{port}/warehouse")
+        assert "The warehouse could not be reached" in why_not(pipeline, sensor)
+
+
+@pytest.mark.parametrize("sensor", [NEXT, REDELIVERED])
+def test_a_table_that_somebody_has_locked_is_said_and_not_waited_for(
+    pipeline: Pipeline, environment: pytest.MonkeyPatch, sensor: str
+) -> None:
+    environment.setattr("etl_assets.automation.sensors._ANSWER_SECONDS", 0.1)
+    with psycopg.connect(pipeline.owners_url) as connection:
+        connection.execute("LOCK TABLE etl.load IN ACCESS EXCLUSIVE MODE")
+        assert "due to statement timeout" in why_not(pipeline, sensor)
+
+
+def test_a_replaced_day_that_is_no_longer_wanted_is_left_as_it_is(
+    pipeline: Pipeline, environment: pytest.MonkeyPatch
+) -> None:
+    launch(pipeline)
+    pipeline.simulator.redeliver(TUESDAY, csv_file(order(TUESDAY, "new")))
+    environment.setenv("ETL_START_DATE", str(WEDNESDAY))
+    assert why_not(pipeline, REDELIVERED) == (
+        f"{TUESDAY} was replaced and is not from {WEDNESDAY} to {WEDNESDAY}"
+    )
+
+
 def test_a_redelivered_day_is_loaded_again_once(pipeline: Pipeline) -> None:
     launch(pipeline)
     assert why_not(pipeline, REDELIVERED) == "no loaded object was replaced"
@@ -227,6 +273,13 @@ def test_a_redelivery_that_is_broken_leaves_the_day_and_stops_after_three_tries(
     pipeline.simulator.redeliver(TUESDAY, b"no such header\n")
     for _ in range(3):
         assert launch(pipeline, REDELIVERED) == [TUESDAY]
-    assert "has failed 3 times" in why_not(pipeline, REDELIVERED)
+    stopped = why_not(pipeline, REDELIVERED)
+    assert f"the new delivery of {TUESDAY} has failed 3 times" in stopped
+    assert f"etl-assets backfill --from {TUESDAY} --to {TUESDAY}" in stopped
     assert launch(pipeline) == [WEDNESDAY]
+    pipeline.holds(holding(pipeline.files, MONDAY, TUESDAY, WEDNESDAY))
+    # Another version is another chance.
+    pipeline.files.increments[TUESDAY] = csv_file(order(TUESDAY, "mended"))
+    pipeline.simulator.redeliver(TUESDAY, pipeline.files.increments[TUESDAY])
+    assert launch(pipeline, REDELIVERED) == [TUESDAY]
     pipeline.holds(holding(pipeline.files, MONDAY, TUESDAY, WEDNESDAY))

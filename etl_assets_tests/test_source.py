@@ -10,8 +10,10 @@ import pytest
 
 from etl_assets.embedded.simulator import Fault, GivenFiles
 from etl_assets.embedded.world import EmbeddedWorld
-from etl_assets.errors import DayNotInSource, EtlError, Unavailable
-from etl_assets.source import Choice
+from etl_assets.errors import AccessRefused, DayNotInSource, EtlError, Unavailable
+from etl_assets.resources import ObjectStore
+from etl_assets.settings import ObjectStoreSettings
+from etl_assets.source import Choice, Redelivered, Source
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.files import (
     MONDAY,
@@ -102,6 +104,14 @@ def test_what_no_report_covers_is_the_increment_asked_with_the_newest(pipeline: 
     assert call.query == {"report_id": second, "date": f"{WEDNESDAY}T00:00:00"}
 
 
+def test_a_day_between_two_reports_is_asked_with_the_one_before_it(pipeline: Pipeline) -> None:
+    first = report_on(pipeline, MONDAY)
+    later = report_on(pipeline, MONDAY + timedelta(days=30))
+    assert where(pipeline, THURSDAY)[0] == first
+    # As the later one ends after that day, the API calls it too early.
+    assert where(pipeline, MONDAY + timedelta(days=29)) == (later, None)
+
+
 def test_report_and_increments_can_be_loaded_in_one_range(pipeline: Pipeline) -> None:
     report_on(pipeline, TUESDAY)
     pipeline.load(*WEEK)
@@ -183,12 +193,36 @@ def test_what_is_delivered_again_at_its_address_is_loaded(pipeline: Pipeline) ->
 def test_days_whose_object_was_replaced_are_named(pipeline: Pipeline) -> None:
     report_on(pipeline, TUESDAY)
     pipeline.load(*WEEK)
-    assert pipeline.source.redelivered(WEEK) == {}
+    assert pipeline.source.redelivered(WEEK) == Redelivered({}, [])
     pipeline.simulator.redeliver(THURSDAY, csv_file(order(THURSDAY)))
-    assert list(pipeline.source.redelivered([THURSDAY])) == [THURSDAY]
+    assert list(pipeline.source.redelivered([THURSDAY]).etags) == [THURSDAY]
     # All days of a report's object, whichever was asked about.
     pipeline.simulator.redeliver_report(csv_file(order(MONDAY), columns=without("status")))
-    assert list(pipeline.source.redelivered([MONDAY])) == [MONDAY, TUESDAY]
+    assert list(pipeline.source.redelivered([MONDAY]).etags) == [MONDAY, TUESDAY]
+
+
+def test_an_object_that_cannot_be_looked_at_hides_no_other(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report_on(pipeline, MONDAY)
+    pipeline.load(TUESDAY, WEDNESDAY)
+    of_tuesday, of_wednesday = (uri for (uri,) in pipeline.loads("uri"))
+    # The simulator plays the object store.
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", pipeline.simulator.url)
+    object_store = ObjectStore(ObjectStoreSettings.read(), retry_seconds=0)
+    source = Source(pipeline.warehouse, pipeline.report_api, object_store)
+    path_of = {uri: uri.removeprefix("s3:/") for uri in (of_tuesday, of_wednesday)}
+    pipeline.simulator.faults.add(Fault(path_of[of_tuesday], status=403, times=None))
+    answer = {"ETag": '"new"', "Content-Length": "0"}
+    pipeline.simulator.faults.add(Fault(path_of[of_wednesday], status=200, headers=answer))
+    found = source.redelivered([TUESDAY, WEDNESDAY])
+    assert found.etags == {WEDNESDAY: '"new"'}
+    (unknown,) = found.unknown
+    assert f"{of_tuesday} at " in unknown
+    assert "access refused" in unknown
+    # That none can be looked at is no finding.
+    with pytest.raises(AccessRefused):
+        source.redelivered([TUESDAY])
 
 
 def test_an_object_that_is_gone_is_said_with_the_way_out(

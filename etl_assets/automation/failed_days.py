@@ -12,7 +12,7 @@ from hashlib import sha256
 import dagster as dg
 
 from etl_assets.assets.common import NO_FAILED_DAYS, plain_failure
-from etl_assets.automation.planner import expected_days
+from etl_assets.automation.planner import expected_days, repair
 from etl_assets.automation.run_history import RunHistory
 from etl_assets.errors import Unavailable
 from etl_assets.resources import Warehouse, WarehouseResource
@@ -42,7 +42,7 @@ class FailedDay:
     @property
     def repair(self) -> str:
         """The command that loads the day again."""
-        return f"etl-assets backfill --from {self.day} --to {self.day}"
+        return repair(self.day)
 
 
 def find_failed_days(

@@ -10,11 +10,21 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from etl_assets import errors
-from etl_assets.automation.run_history import Failures, RunHistory, planned_tags
+from etl_assets.automation.run_history import (
+    Failures,
+    RunHistory,
+    planned_tags,
+    report_tags,
+)
 from etl_assets.partitions import days_between, in_words
 from etl_assets.resources.warehouse import Warehouse, days_being_loaded
 from etl_assets.settings import AutomationSettings, PartitionSettings
 from etl_assets.source import NotThere, Source
+
+
+def repair(day: date) -> str:
+    """Return the command that loads a day again."""
+    return f"etl-assets backfill --from {day} --to {day}"
 
 
 def expected_days(report_starts: Sequence[date], partitions: PartitionSettings) -> list[date]:
@@ -61,6 +71,7 @@ class AskForReport:
     """Only a new report can bring the next day."""
 
     why: str
+    day: date
 
 
 Decision = Load | Wait | Blocked | Unavailable | AskForReport
@@ -126,20 +137,19 @@ class Planner:
         """
         self._history.end_killed_runs(days_being_loaded(self._warehouse))
 
-    def hold(self, day: date, failures: Failures) -> Wait | Blocked | None:
+    def hold(self, what: str, failures: Failures, remedy: str) -> Wait | Blocked | None:
         """Return why what has failed before is not tried now, or None to try."""
         if not failures.count or not self._pauses:
             return None
         if failures.count >= _TRIES:
             return Blocked(
-                f"{day} has failed {failures.count} times",
-                "see the failed runs, mend the cause, then run: "
-                f"etl-assets backfill --from {day} --to {day}",
+                f"{what} has failed {failures.count} times",
+                f"see the failed runs, mend the cause, then {remedy}",
             )
         pause = AutomationSettings.read().retry_pause_seconds
         again = failures.last + timedelta(seconds=pause * _PAUSE_GROWTH ** (failures.count - 1))
         if datetime.now(UTC) < again:
-            return Wait(f"{day} has failed and is tried again at {again:%Y-%m-%d %H:%M} UTC")
+            return Wait(f"{what} has failed and is tried again at {again:%Y-%m-%d %H:%M} UTC")
         return None
 
     def _next(self, until: date | None) -> Decision:
@@ -153,7 +163,8 @@ class Planner:
             return Wait(f"all is loaded, {in_words(expected)}" if expected else no_day)
         if day in under_way:
             return Wait(f"{day} is being loaded")
-        if held := self.hold(day, self._history.failures(planned_tags(day))):
+        failures = self._history.failures(planned_tags(day))
+        if held := self.hold(str(day), failures, f"run: {repair(day)}"):
             return held
         found = self._source.find_next(day)
         return self._without(day, found) if isinstance(found, NotThere) else Load(day)
@@ -172,10 +183,15 @@ class Planner:
         if found.kind == "too early":
             return Blocked(
                 f"the source no longer has {day}: {found.why}",
-                f"etl-assets backfill --new-report --from {day} --to {day}",
+                "have the source deliver it, or go on without it: set ETL_START_DATE to a day "
+                "after it",
             )
         if found.kind == "not yet" and self._fresh_report_is_due(day):
-            return AskForReport(f"{day} ended more than a day ago and its increment is not there")
+            failures = self._history.failures(report_tags(day))
+            remedy = f"run: etl-assets backfill --new-report --from {day} --to {day}"
+            return self.hold(f"the new report for {day}", failures, remedy) or AskForReport(
+                f"{day} ended more than a day ago and its increment is not there", day
+            )
         return Wait(f"{day}: {found.why}")
 
     def _fresh_report_is_due(self, day: date) -> bool:

@@ -43,7 +43,7 @@ _FAILED_AMONG = 500
 
 @dataclass(frozen=True)
 class Failures:
-    """The failed tries of a day since it was last loaded: how many, and when the last one ended."""
+    """The failed tries since the last success: how many, and when the last one ended."""
 
     count: int
     last: datetime
@@ -211,3 +211,8 @@ def _ended(record: dg.RunRecord) -> datetime:
 def planned_tags(day: date) -> dict[str, str]:
     """Return the tags of the planner's runs of a day."""
     return {PLANNED_TAG: "true", PARTITION_NAME_TAG: day.isoformat()}
+
+
+def report_tags(day: date) -> dict[str, str]:
+    """Return the tags of the planner's runs that ask for a report because of a day."""
+    return {PLANNED_TAG: "true", "etl_assets/report_for": day.isoformat()}

@@ -5,7 +5,12 @@ the runs that there are, so a wiped Dagster storage neither stops nor doubles an
 briefly and never waits: whatever takes longer happens in a run.
 """
 
+from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import timedelta
+from functools import wraps
+from threading import Thread
+from typing import TypeVar
 
 import dagster as dg
 
@@ -23,12 +28,14 @@ from etl_assets.automation.planner import (
     Planner,
     Unavailable,
     Wait,
+    repair,
 )
-from etl_assets.automation.run_history import RunHistory, planned_tags
+from etl_assets.automation.run_history import RunHistory, planned_tags, report_tags
 from etl_assets.errors import Unavailable as ServiceUnavailable
 from etl_assets.partitions import days_between
 from etl_assets.resources import ObjectStore, ReportApi, Warehouse
 from etl_assets.settings import (
+    AutomationSettings,
     ObjectStoreSettings,
     PartitionSettings,
     ReportApiSettings,
@@ -36,8 +43,14 @@ from etl_assets.settings import (
 )
 from etl_assets.source import Source
 
+T = TypeVar("T")
+C = TypeVar("C", dg.SensorEvaluationContext, dg.ScheduleEvaluationContext)
+
 _ANSWER_SECONDS = 8.0
-"""How long a tick waits for one answer: a tick makes up to three calls and may take 60 s."""
+"""How long a tick waits for one answer of the API, the object store or the warehouse."""
+
+_TICK_SECONDS = 30.0
+"""How long a tick takes at most: Dagster ends one after 60 s, and calls it failed."""
 
 _REDELIVERY_DAYS = 14
 """How far back re-deliveries are looked for; the source's increments reach back seven days."""
@@ -45,16 +58,46 @@ _REDELIVERY_DAYS = 14
 _REDELIVERY_TAG = "etl_assets/redelivered_etag"
 
 
+def in_time(tick: Callable[[C], T]) -> Callable[[C], T | dg.SkipReason]:
+    """Skip a tick that takes too long, however slow what it asks is.
+
+    What it has begun goes on, for nobody, until its own time-outs end it.
+    """
+
+    @wraps(tick)
+    def limited(context: C) -> T | dg.SkipReason:
+        result: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                result.set_result(tick(context))
+            except BaseException as error:
+                result.set_exception(error)
+
+        Thread(target=work, name="tick", daemon=True).start()
+        try:
+            return result.result(_TICK_SECONDS)
+        except TimeoutError:
+            return dg.SkipReason(
+                f"The report API, the object store and the warehouse took over {_TICK_SECONDS:g} s "
+                "to answer. Check which of them is slow: etl-assets doctor"
+            )
+
+    return limited
+
+
 def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
     """Return the sensors."""
+    settings = AutomationSettings.read()
 
     @dg.sensor(
         jobs=[order_increment, order_report_job],
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=settings.next_increment_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Loads the next day when the source has it: strictly in order, at most one run "
         "a day at a time, at most three tries with growing pauses.",
     )
+    @in_time
     def next_increment(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         _, planner = tick_planner(context.instance, partitions)
         try:
@@ -64,16 +107,18 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
         decision = planner.next()
         if isinstance(decision, AskForReport):
             config = {"ops": {"order_report": {"config": {"new_report": True}}}}
-            return dg.RunRequest(job_name=ORDER_REPORT_JOB, run_config=config)
+            tags = report_tags(decision.day)
+            return dg.RunRequest(job_name=ORDER_REPORT_JOB, run_config=config, tags=tags)
         return _load(decision)
 
     @dg.sensor(
         job=order_increment,
-        minimum_interval_seconds=600,
+        minimum_interval_seconds=settings.redelivered_increments_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Loads the days again whose object was replaced at the address that they were "
         "loaded from.",
     )
+    @in_time
     def redelivered_increments(
         context: dg.SensorEvaluationContext,
     ) -> list[dg.RunRequest] | dg.SkipReason:
@@ -82,23 +127,29 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
         last = partitions.last_day()
         try:
             under_way = planner.days_under_way()
-            redelivered = source.redelivered(
-                days_between(last - timedelta(days=_REDELIVERY_DAYS), last)
-            )
+            found = source.redelivered(days_between(last - timedelta(days=_REDELIVERY_DAYS), last))
         except ServiceUnavailable as error:
             return dg.SkipReason(str(error))
         requests: list[dg.RunRequest] = []
-        held: list[str] = []
-        for day, etag in redelivered.items():
+        reasons = list(found.unknown)
+        for day, etag in found.etags.items():
             tags = {PLANNED_TAG: "true", _REDELIVERY_TAG: etag}
             failures = history.failures(planned_tags(day) | tags)
-            if day in under_way:
-                held.append(f"{day} is being loaded")
-            elif hold := planner.hold(day, failures):
-                held.append(hold.why)
+            if not partitions.start_day <= day <= last:
+                reasons.append(
+                    f"{day} was replaced and is not from {partitions.start_day} to {last}"
+                )
+            elif day in under_way:
+                reasons.append(f"{day} is being loaded")
+            elif held := planner.hold(
+                f"the new delivery of {day}",
+                failures,
+                f"run: {repair(day)} (until then the day stays as it was)",
+            ):
+                reasons.append(_in_words(held))
             else:
                 requests.append(dg.RunRequest(partition_key=day.isoformat(), tags=tags))
-        return requests or dg.SkipReason("; ".join(held) or "no loaded object was replaced")
+        return requests or dg.SkipReason("; ".join(reasons) or "no loaded object was replaced")
 
     return [next_increment, redelivered_increments]
 
@@ -113,6 +164,7 @@ def schedules(partitions: PartitionSettings) -> list[dg.ScheduleDefinition]:
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Loads the next day every morning, as next_increment would.",
     )
+    @in_time
     def daily_increment(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         _, planner = tick_planner(context.instance, partitions)
         return _load(planner.next())
@@ -124,7 +176,9 @@ def tick_planner(
     instance: dg.DagsterInstance, partitions: PartitionSettings
 ) -> tuple[Source, Planner]:
     """Return the source and the planner on it for a tick: both with little patience."""
-    warehouse = Warehouse(WarehouseSettings.read().url, retry_seconds=0)
+    warehouse = Warehouse(
+        WarehouseSettings.read().url, retry_seconds=0, answer_seconds=_ANSWER_SECONDS
+    )
     source = Source(
         warehouse,
         ReportApi(ReportApiSettings.read(), retry_seconds=0, answer_seconds=_ANSWER_SECONDS),
@@ -143,11 +197,17 @@ def _load(
                 partition_key=day.isoformat(),
                 tags={PLANNED_TAG: "true"},
             )
-        case Wait(why):
-            return dg.SkipReason(why)
-        case Blocked(why, remedy):
-            return dg.SkipReason(f"{why}. What to do: {remedy}")
-        case Unavailable(error):
-            return dg.SkipReason(error)
         case AskForReport(why):
             return dg.SkipReason(f"{why}. Sensor next_increment asks for a new report")
+        case _:
+            return dg.SkipReason(_in_words(decision))
+
+
+def _in_words(decision: Wait | Blocked | Unavailable) -> str:
+    match decision:
+        case Wait(why):
+            return why
+        case Blocked(why, remedy):
+            return f"{why}. What to do: {remedy}"
+        case Unavailable(error):
+            return error

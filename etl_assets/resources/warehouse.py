@@ -37,7 +37,16 @@ _REFUSED_LOGIN = re.compile(
     r"|not permitted to log in|permission denied|certificate|SSL|root\.crt|invalid (URI|connection)"
 )
 _WRONG_VALUE = "22"
-_TRANSIENT_STATES = ("08", "40001", "40P01", "53300", "57P01", "57P02", "57P03")
+_TRANSIENT_STATES = ("08", "40001", "40P01", "53300", "57014", "57P01", "57P02", "57P03")
+
+_SESSION = """
+-- The driver reads no other, and a database or a role may have another.
+SET datestyle = 'ISO';
+-- A client that vanishes without a word is noticed after a minute, and loses its locks.
+SET tcp_keepalives_idle = 30;
+SET tcp_keepalives_interval = 10;
+SET tcp_keepalives_count = 3;
+"""
 
 
 class Warehouse:
@@ -46,24 +55,43 @@ class Warehouse:
     Faults that pass (a restart, a lost connection, a serialization failure) are tried again for
     `retry_seconds` in all and raise `Unavailable` after that; all others raise `EtlError` with the
     server's message, but never its details, which can quote rows.
+
+    A statement may take as long as it takes, or with `answer_seconds` so many seconds; longer ones
+    count among the faults that pass.
     """
 
-    def __init__(self, url: SecretStr, *, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(
+        self,
+        url: SecretStr,
+        *,
+        retry_seconds: float = RETRY_SECONDS,
+        answer_seconds: float | None = None,
+    ) -> None:
         self._url = url
         self._retry_seconds = retry_seconds
+        self._answer_seconds = answer_seconds
 
     def open(self) -> Connection:
         """Open a plain connection in autocommit mode; the driver's errors come as they are."""
-        connection = Connection.connect(
-            self._url.get_secret_value(),
-            autocommit=True,
-            row_factory=dict_row,
-            connect_timeout=10,
-            fallback_application_name="etl_assets",
-        )
-        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-        # The driver reads no other, and a database or a role may have another.
-        connection.execute("SET datestyle = 'ISO'")
+        with ExitStack() as stack:
+            connection = Connection.connect(
+                self._url.get_secret_value(),
+                autocommit=True,
+                row_factory=dict_row,
+                connect_timeout=max(2, int(self._answer_seconds or 10)),
+                fallback_application_name="etl_assets",
+                # A server that vanishes without a word is noticed after a minute, not two hours.
+                keepalives_idle=30,
+                keepalives_interval=10,
+                keepalives_count=3,
+            )
+            stack.callback(connection.close)
+            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+            connection.execute(_SESSION)
+            if self._answer_seconds is not None:
+                limit = f"{self._answer_seconds:g}s"
+                connection.execute("SELECT set_config('statement_timeout', %s, false)", (limit,))
+            stack.pop_all()
         return connection
 
     @contextmanager
