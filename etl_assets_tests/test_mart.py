@@ -472,6 +472,23 @@ def test_the_history_of_all_loads_is_kept_with_what_they_were_made_of(
     assert seconds.keys() == {"read", "parse", "copy", "mart"}
 
 
+def test_a_load_whose_answer_got_lost_is_the_newest_when_it_is_done_again(
+    open_pipeline: OpenPipeline,
+) -> None:
+    pipeline = open_pipeline(source_of({MONDAY: [order(MONDAY)]}))
+    pipeline.stage(MONDAY)
+    load_mart(pipeline.warehouse, [MONDAY], run_id="one", only_unloaded=False)
+    redeliver(pipeline, MONDAY, order(MONDAY, quantity=8))
+    pipeline.files.increments[MONDAY] = csv_file(order(MONDAY, quantity=9))
+    pipeline.simulator.redeliver(MONDAY)
+    pipeline.stage(MONDAY)
+    load_mart(pipeline.warehouse, [MONDAY], run_id="one", only_unloaded=False)
+    assert pipeline.loads("run_id")[1:] == [("one",)]
+    (newest,) = pipeline.query("SELECT etag FROM etl.latest_load")
+    assert [newest] == pipeline.query("SELECT etag FROM etl.staged_day")
+    holds(pipeline, MONDAY)
+
+
 def test_the_mart_is_not_made_of_days_that_are_not_staged(open_pipeline: OpenPipeline) -> None:
     pipeline = open_pipeline(source_of({day: [order(day)] for day in (MONDAY, TUESDAY)}))
     pipeline.load(MONDAY)

@@ -1,11 +1,13 @@
 """Staging: which rows of an object are loaded, which are quarantined, and what stops a load."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from typing import TypeVar
 
 import pytest
 
+from etl_assets.assets.common import STAGING
 from etl_assets.assets.mart import load_mart
 from etl_assets.assets.raw import locate
 from etl_assets.assets.staging import stage
@@ -262,3 +264,50 @@ def test_of_two_planned_runs_of_a_day_at_once_the_later_does_nothing(
 
     load("one", OvertakenStore(ObjectStoreSettings.read()))
     assert pipeline.loads("run_id") == [("other",)]
+
+
+def test_a_planned_run_replaces_what_a_killed_one_has_staged_of_another_version(
+    open_pipeline: OpenPipeline,
+) -> None:
+    before, between = csv_file(order(MONDAY)), csv_file(order(MONDAY, quantity=9))
+    pipeline = open_pipeline(of_monday(before))
+    pipeline.load(MONDAY)
+    pipeline.simulator.redeliver(MONDAY, between)
+    pipeline.stage(MONDAY)
+    pipeline.simulator.redeliver(MONDAY, before)
+    pipeline.load(MONDAY, planned=True)
+    pipeline.holds(holding(pipeline.files, MONDAY))
+
+
+def test_a_run_that_another_with_a_newer_version_has_overtaken_does_not_put_its_own_back(
+    open_pipeline: OpenPipeline,
+) -> None:
+    older, newer = csv_file(order(MONDAY)), csv_file(order(MONDAY, quantity=9))
+    pipeline = open_pipeline(of_monday(older))
+    overtaken = replace(pipeline)
+
+    class OvertakenStore(ObjectStore):
+        """While one run reads, the object is replaced and another loads it."""
+
+        def read(self, found: StoredObject, consume: Callable[[Iterator[bytes]], T]) -> T:
+            held = super().read(found, consume)
+            pipeline.files.increments[MONDAY] = newer
+            pipeline.simulator.redeliver(MONDAY)
+            pipeline.load(MONDAY)
+            return held
+
+    overtaken.object_store = OvertakenStore(ObjectStoreSettings.read())
+    with pytest.raises(ObjectChanged, match=f"While {MONDAY} was read, another run has found"):
+        overtaken.load(MONDAY)
+    pipeline.holds(holding(pipeline.files, MONDAY))
+
+
+def test_a_day_that_was_never_looked_for_is_not_said_to_be_staged(
+    open_pipeline: OpenPipeline,
+) -> None:
+    pipeline = open_pipeline(of_monday(csv_file(order(MONDAY))))
+    error = pipeline.fail(MONDAY, assets=[STAGING]).error
+    assert error == (
+        f"It is not known which object holds {MONDAY}, so staging was left as it was. Materialize "
+        "the day's raw/user_order_log too"
+    )

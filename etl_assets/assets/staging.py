@@ -28,7 +28,7 @@ from etl_assets.assets.common import (
     table_sample,
     table_schema,
 )
-from etl_assets.errors import FileRefused
+from etl_assets.errors import EtlError, FileRefused, ObjectChanged
 from etl_assets.order_log import KNOWN_COLUMNS, ORDER_COLUMNS, File, parse, read_body
 from etl_assets.partitions import days_of, in_words
 from etl_assets.resources import ObjectStore, ObjectStoreResource, Warehouse, WarehouseResource
@@ -129,15 +129,17 @@ def stage(
 ) -> "Staged":
     """Replace the days in staging by what their recorded objects hold, all at once.
 
-    With `only_changed`, days that the mart holds from the same version of the object are left out.
+    With `only_changed`, days that staging holds from the same version of the object are left out.
 
     Raises:
         FileRefused: an object can't be read for sure, or too many of its rows are wrong.
         ObjectChanged: an object was replaced since it was found.
+        EtlError: no object was found for a day yet.
     """
     raw_files = [
         RawFile.from_row(row) for row in warehouse.rows("etl/raw_files", {"days": list(days)})
     ]
+    _require_found(days, raw_files)
     if only_changed:
         raw_files = warehouse.run(lambda connection: _changed(connection, raw_files))
     ranges = _ranges(warehouse)
@@ -157,15 +159,29 @@ def stage(
     )
 
 
+def _require_found(days: Sequence[date], raw_files: Sequence[RawFile]) -> None:
+    missing = sorted(set(days) - {file.partition_day for file in raw_files})
+    if missing:
+        raise EtlError(
+            f"It is not known which object holds {', '.join(map(str, missing))}, so staging was "
+            "left as it was. Materialize the day's raw/user_order_log too"
+        )
+
+
 def _changed(connection: Connection, raw_files: Sequence[RawFile]) -> list[RawFile]:
-    """Return the objects of those days that the mart does not hold from that very version."""
-    days = [file.partition_day for file in raw_files]
-    loads = rows(connection, "etl/latest_loads", {"days": days})
-    loaded = {(row["partition_day"], row["uri"], row["etag"]) for row in loads}
+    """Return the objects of those days that staging does not hold from that very version.
+
+    Staging is asked, not `etl.load`: a run that was killed may have staged another version, which
+    the next load of the mart would bring in.
+    """
+    staged = {
+        (row["partition_day"], row["uri"], row["etag"])
+        for row in rows(connection, "etl/staged_days")
+    }
     return [
         file
         for file in raw_files
-        if (file.partition_day, file.stored.uri, file.stored.etag) not in loaded
+        if (file.partition_day, file.stored.uri, file.stored.etag) not in staged
     ]
 
 
@@ -230,6 +246,7 @@ def _swap(
     with writing(connection):
         # Asked again now that nobody else writes: another run may have loaded the days meanwhile.
         raw_files = [raw_file for file in read for raw_file in file.raw_files]
+        _refuse_if_outdated(connection, raw_files)
         if only_changed and not _changed(connection, raw_files):
             return Staged([], {})
         of_days = {"days": [day for file in read for day in file.days]}
@@ -240,6 +257,21 @@ def _swap(
         for file in read:
             _record(connection, file, run_id, changes, copied)
     return Staged(read, changes)
+
+
+def _refuse_if_outdated(connection: Connection, raw_files: Sequence[RawFile]) -> None:
+    """Leave the days to the run that has found other versions of them since they were read."""
+    days = [file.partition_day for file in raw_files]
+    found = {
+        row["partition_day"]: RawFile.from_row(row)
+        for row in rows(connection, "etl/raw_files", {"days": days})
+    }
+    outdated = [day for file in raw_files if found[day := file.partition_day] != file]
+    if outdated:
+        raise ObjectChanged(
+            f"While {', '.join(map(str, outdated))} was read, another run has found a newer "
+            "version of it, so nothing was loaded. Run the days again"
+        )
 
 
 def _copy(connection: Connection, file: ReadFile) -> None:

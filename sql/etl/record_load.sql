@@ -3,7 +3,8 @@
 --
 -- A load of what was loaded before, as it is staged, has changed nothing and has read nothing.
 -- Parameters: days (date[]), run_id (text), seconds (jsonb: by phase, of the mart).
--- Safe to run twice: a run's load of a day is one row.
+-- Safe to run twice: a run's load of a day is one row; and the newest row of the day, even where
+-- other runs have loaded it since the first time.
 WITH
 recorded AS (
     INSERT INTO etl.load (
@@ -44,6 +45,7 @@ recorded AS (
     ORDER BY staged_day.partition_day
     ON CONFLICT (partition_day, run_id) DO UPDATE
         SET
+            load_id = DEFAULT,
             uri = excluded.uri,
             etag = excluded.etag,
             sha256 = excluded.sha256,

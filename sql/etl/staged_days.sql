@@ -1,8 +1,11 @@
--- The days that staging holds.
+-- The days that staging holds, and the version of the object that each was staged from.
 --
--- Rows: partition_day, is_loaded (whether the mart holds the day as it is staged), by day.
+-- Rows: partition_day, uri, etag, is_loaded (whether the mart holds the day as it is staged), by
+-- day.
 SELECT
     partition_day,
+    uri,
+    etag,
     load_id IS NOT NULL AS is_loaded
 FROM etl.staged_day
 ORDER BY partition_day
