@@ -2,16 +2,15 @@
 
 import math
 import signal
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import dagster as dg
 import pytest
-from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from etl_assets.resources.warehouse import writing
 from etl_assets_tests.cli.conftest import Etl, interrupt, program
+from etl_assets_tests.embedded.processes import wait_until
 from etl_assets_tests.files import MONDAY, THURSDAY, TUESDAY, WEDNESDAY
 from etl_assets_tests.pipeline import Pipeline, calls
 
@@ -23,11 +22,6 @@ def dagster_home(tmp_path: Path, environment: pytest.MonkeyPatch) -> Path:
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
     environment.setenv("DAGSTER_HOME", str(home))
     return home
-
-
-@retry(retry=retry_if_result(lambda so: not so), stop=stop_after_delay(60), wait=wait_fixed(0.1))
-def wait_until(so: Callable[[], object]) -> object:
-    return so()
 
 
 @pytest.mark.usefixtures("dagster_home")

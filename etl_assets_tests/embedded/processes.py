@@ -4,11 +4,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import (
+    retry,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_delay,
+    wait_fixed,
+)
 
 from etl_assets.embedded.folder import Locked, lock
 
@@ -66,6 +72,12 @@ def supervisor_and_server(lock_file: Path) -> tuple[int, int]:
 def wait_until_nothing_runs(lock_file: Path) -> None:
     """Wait until no process of the server is left: each of them holds the lock."""
     os.close(lock(lock_file))
+
+
+@retry(retry=retry_if_result(lambda so: not so), stop=stop_after_delay(120), wait=wait_fixed(0.1))
+def wait_until(so: Callable[[], object]) -> object:
+    """Wait until it is so, and return what it is."""
+    return so()
 
 
 def listening_addresses(process: int) -> set[str]:

@@ -8,18 +8,28 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
+import dagster as dg
+import pytest
+import requests
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+)
+from pydantic import SecretStr
 
 from etl_assets.embedded.ports import LOOPBACK, free_ports
 from etl_assets.embedded.postgres import EmbeddedPostgres, programs
 from etl_assets.embedded.supervised import Supervised
-from etl_assets_tests.embedded.processes import supervisor_and_server
+from etl_assets.resources import Warehouse
+from etl_assets_tests.embedded.processes import supervisor_and_server, wait_until
 
 ROOT = Path(__file__).parents[2]
 VENV = Path(sys.executable).parent
@@ -29,7 +39,12 @@ _HOSTS = re.compile(
     r"\b(code-location|webserver-read-only)\b|\b(postgres|source)(?=:\d)|\b0\.0\.0\.0\b"
 )
 _PORTS = re.compile(r"(?<=[:=\s(])(3000|4000|5432|8080|8081|8333|8443)\b")
-_STOP = ((signal.SIGTERM, 20.0),)
+_STOP = ((signal.SIGTERM, 60.0),)
+_LAUNCH = """
+mutation($params: ExecutionParams!) {
+  launchRun(executionParams: $params) { ... on LaunchRunSuccess { run { runId } } __typename }
+}
+"""
 
 
 def services(*profiles: str, env_file: Path) -> dict[str, Any]:
@@ -102,13 +117,8 @@ class Stack:
                 folder=self.folder,
                 stop=_STOP,
             )
-        wait_for_health = retry(
-            retry=retry_if_result(lambda healthy: not healthy),
-            stop=stop_after_delay(120),
-            wait=wait_fixed(0.5),
-        )
         for name in names:
-            wait_for_health(self.is_healthy)(name)
+            wait_until(partial(self.is_healthy, name))
 
     def run(self, name: str, *command: str) -> str:
         """Run a service's command, or another in its place, to its end; return what it printed."""
@@ -141,9 +151,43 @@ class Stack:
         os.killpg(os.getpgid(server), signal.SIGKILL)
         self.running.pop(name).stop()
 
-    def log(self, name: str) -> str:
-        """Return what the service has logged since its last start."""
-        return (self.folder / f"{name}.log").read_text()
+    def graphql(self, query: str, **variables: object) -> dict[str, Any]:
+        """Return the webserver's answer to what the UI would ask."""
+        body = {"query": query, "variables": variables}
+        answer = requests.post(f"{self.url('3000')}/graphql", json=body, timeout=60).json()
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    def launch(self, job: str, first_day: str, last_day: str) -> str:
+        """Launch a job for a range of days, as its page does; return the run's id."""
+        tags = {
+            ASSET_PARTITION_RANGE_START_TAG: first_day,
+            ASSET_PARTITION_RANGE_END_TAG: last_day,
+        }
+        selector = {
+            "repositoryLocationName": "etl_assets",
+            "repositoryName": "__repository__",
+            "jobName": job,
+        }
+        params = {
+            "selector": selector,
+            "executionMetadata": {"tags": [{"key": k, "value": v} for k, v in tags.items()]},
+        }
+        launched = self.graphql(_LAUNCH, params=params)["launchRun"]
+        return launched["run"]["runId"]
+
+    def warehouse(self) -> Warehouse:
+        """Return the warehouse, with its administrator's rights."""
+        return Warehouse(SecretStr(self._postgres.url("warehouse")))
+
+    @contextmanager
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        """Open Dagster's instance as the services do."""
+        variables = self._services["daemon"]["environment"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DAGSTER_POSTGRES_URL", variables["DAGSTER_POSTGRES_URL"])
+            with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(self.home))) as instance:
+                yield instance
 
     def _configured(self, variables: Mapping[str, str]) -> dict[str, Any]:
         env_file = self.folder / ".env"

@@ -6,12 +6,18 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import requests
+from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG
 
+from etl_assets.resources.warehouse import writing
+from etl_assets_tests.embedded.processes import wait_until
 from etl_assets_tests.production.stack import PROFILES, ROOT, VENV, Stack, services
 
 PASSWORD = r"a & $b\n"
@@ -108,19 +114,75 @@ def test_the_services_run_as_they_are_written(stack: Stack) -> None:
     assert "2024-02-19" in stack.run("first-load")
     assert stack.is_healthy("postgres")
     query = "{workspaceOrError {... on Workspace {locationEntries {name loadStatus}}}}"
-    answer = requests.post(f"{stack.url('3000')}/graphql", json={"query": query}, timeout=30)
-    (location,) = answer.json()["data"]["workspaceOrError"]["locationEntries"]
+    (location,) = stack.graphql(query)["workspaceOrError"]["locationEntries"]
     assert location == {"name": "etl_assets", "loadStatus": "LOADED"}
 
 
-def test_the_proxy_lets_nobody_in_without_a_login_and_nobody_change_anything(stack: Stack) -> None:
-    if "code-location" not in stack.running:
-        stack.start("code-location")
-    stack.start("webserver-read-only", "proxy")
+@pytest.fixture
+def running(stack: Stack) -> Stack:
+    """The stack with all that a launched run needs."""
+    needed = [["source", "code-location"], ["webserver", "daemon"]]
+    for names in needed:
+        stack.start(*[name for name in names if name not in stack.running])
+    return stack
+
+
+def test_a_restart_in_good_order_loses_no_run(running: Stack) -> None:
+    with running.instance() as instance, ThreadPoolExecutor(1) as pool:
+
+        def status(run_id: str) -> dg.DagsterRunStatus:
+            run = instance.get_run_by_id(run_id)
+            assert run
+            return run.status
+
+        with running.warehouse().session() as connection, writing(connection):
+            # Its turn to write is not before this block ends.
+            under_way = running.launch("order_backfill", "2024-02-05", "2024-02-06")
+            wait_until(lambda: status(under_way) is dg.DagsterRunStatus.STARTED)
+            running.stop("daemon")
+            waiting = running.launch("order_backfill", "2024-02-07", "2024-02-08")
+            stopped = pool.submit(running.stop, "code-location")
+            with pytest.raises(TimeoutError):
+                stopped.result(timeout=3)
+        stopped.result()
+        assert status(under_way) is dg.DagsterRunStatus.SUCCESS
+        assert status(waiting) is dg.DagsterRunStatus.QUEUED
+        running.start("code-location")
+        running.start("daemon")
+        wait_until(lambda: status(waiting) is dg.DagsterRunStatus.SUCCESS)
+
+
+def test_a_backfill_that_is_killed_with_its_code_location_is_run_again(running: Stack) -> None:
+    with running.instance() as instance:
+
+        def run(run_id: str) -> dg.DagsterRun:
+            found = instance.get_run_by_id(run_id)
+            assert found
+            return found
+
+        with running.warehouse().session() as connection, writing(connection):
+            killed = running.launch("order_backfill", "2024-02-09", "2024-02-10")
+            wait_until(lambda: run(killed).status is dg.DagsterRunStatus.STARTED)
+            running.kill("code-location")
+        running.start("code-location")
+        # As the sensor next_increment does when it has been silent for a minute.
+        instance.report_run_failed(run(killed))
+        wait_until(lambda: run(killed).tags.get(AUTO_RETRY_RUN_ID_TAG))
+        again = run(killed).tags[AUTO_RETRY_RUN_ID_TAG]
+        wait_until(lambda: run(again).status is dg.DagsterRunStatus.SUCCESS)
+        loads = running.warehouse().rows("etl/load_history", {"days": [date(2024, 2, 9)]})
+        assert {load["run_id"] for load in loads} >= {again}
+        assert killed not in {load["run_id"] for load in loads}
+
+
+def test_the_proxy_asks_for_a_login_and_nobody_can_change_anything(
+    running: Stack,
+) -> None:
+    running.start("webserver-read-only", "proxy")
     session = requests.Session()
     session.trust_env = False
-    session.verify = str(stack.folder / "caddy/pki/authorities/local/root.crt")
-    address = f"https://localhost:{stack.ports['8443']}"
+    session.verify = str(running.folder / "caddy/pki/authorities/local/root.crt")
+    address = f"https://localhost:{running.ports['8443']}"
     assert session.get(f"{address}/server_info", timeout=10).status_code == 401
     session.auth = ("reader", "wrong")
     assert session.get(f"{address}/server_info", timeout=10).status_code == 401

@@ -1,0 +1,66 @@
+"""The project's dagster.yaml on a PostgreSQL: what Dagster makes of it."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._core.execution.retries import auto_reexecution_should_retry_run
+from dagster._core.instance.ref import InstanceRef
+
+from etl_assets.automation.jobs import ORDER_BACKFILL, ORDER_INCREMENT, ORDER_REPORT_JOB
+from etl_assets.definitions import build_defs
+from etl_assets.settings import PartitionSettings
+from etl_assets.shipped import shipped
+from etl_assets_tests.conftest import MakeDatabase
+
+
+@pytest.fixture
+def instance(
+    make_database: MakeDatabase, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[dg.DagsterInstance]:
+    url = make_database("template0").replace("postgresql://", "postgresql+psycopg2://")
+    environment.setenv("DAGSTER_POSTGRES_URL", url)
+    shutil.copy(shipped("dagster.yaml"), tmp_path)
+    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(tmp_path))) as instance:
+        yield instance
+
+
+@dg.job
+def anything() -> None:
+    @dg.op
+    def say() -> None:
+        sys.stdout.write("said")
+
+    say()
+
+
+def test_nothing_that_dagster_keeps_is_on_the_local_disk(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    run = anything.execute_in_process(instance=instance)
+    assert instance.all_logs(run.run_id)
+    assert [file.name for file in tmp_path.rglob("*")] == ["dagster.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("job", "reason", "again"),
+    [
+        (ORDER_BACKFILL, RunFailureReason.UNKNOWN, True),
+        (ORDER_BACKFILL, RunFailureReason.STEP_FAILURE, False),
+        (ORDER_INCREMENT, RunFailureReason.UNKNOWN, False),
+        (ORDER_REPORT_JOB, RunFailureReason.UNKNOWN, False),
+    ],
+)
+def test_what_is_killed_is_run_again_by_dagster_unless_the_planner_does(
+    instance: dg.DagsterInstance, job: str, reason: RunFailureReason, *, again: bool
+) -> None:
+    tags = build_defs(PartitionSettings.read()).resolve_job_def(job).run_tags
+    run = instance.create_run_for_job(anything, tags=tags)
+    instance.report_run_failed(run, job_failure_data=JobFailureData(None, failure_reason=reason))
+    failed = instance.get_run_by_id(run.run_id)
+    assert failed
+    assert auto_reexecution_should_retry_run(instance, failed, reason) == again
