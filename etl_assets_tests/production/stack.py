@@ -38,7 +38,7 @@ PROFILES = ("demo", "proxy")
 _HOSTS = re.compile(
     r"\b(code-location|webserver-read-only)\b|\b(postgres|source)(?=:\d)|\b0\.0\.0\.0\b"
 )
-_PORTS = re.compile(r"(?<=[:=\s(])(3000|4000|5432|8080|8081|8333|8443)\b")
+_PORTS = re.compile(r"(?<=[:=\s(])(3000|3001|4000|5432|8080|8081|8333|8443)\b")
 _STOP = ((signal.SIGTERM, 60.0),)
 _LAUNCH = """
 mutation($params: ExecutionParams!) {
@@ -88,7 +88,7 @@ class Stack:
             stack.callback(self._kill_all)
             self._postgres.create_database("warehouse")
             server = urlsplit(self._postgres.url("warehouse"))
-            written = ("3000", "4000", "8080", "8081", "8333", "8443")
+            written = ("3000", "3001", "4000", "8080", "8081", "8333", "8443")
             self.ports = dict(zip(written, map(str, free_ports(len(written))), strict=True))
             self.ports["5432"] = str(server.port)
             self._services = self._configured({"POSTGRES_PASSWORD": str(server.password)})
