@@ -126,9 +126,18 @@ def _folder(path: str) -> str:
     return path
 
 
+def _certificates(path: str) -> str:
+    if not Path(path).exists():
+        raise ValueError("give the path of a file of certificates that exists")
+    return path
+
+
 Day = Annotated[date, BeforeValidator(_day)]
 HttpUrl = Annotated[str, AfterValidator(_base_url)]
 Header = Annotated[str, AfterValidator(_header)]
+Certificates = Annotated[str, AfterValidator(_certificates)]
+"""Whose signature of a server's certificate is trusted. The libraries that connect read the
+variable themselves; here it is only checked."""
 
 
 class _Settings(BaseSettings):
@@ -203,6 +212,7 @@ class ReportApiSettings(_Settings):
     key: Annotated[SecretStr, AfterValidator(_secret_header)] = Field(alias="REPORT_API_KEY")
     nickname: Header = Field(alias="REPORT_API_NICKNAME")
     cohort: Header = Field(alias="REPORT_API_COHORT")
+    ca_bundle: Certificates | None = Field(default=None, alias="REQUESTS_CA_BUNDLE")
     poll_seconds: float = Field(default=10, alias="ETL_POLL_SECONDS", gt=0)
     poll_timeout_seconds: float = Field(default=600, alias="ETL_POLL_TIMEOUT_SECONDS", gt=0)
 
@@ -213,6 +223,7 @@ class ObjectStoreSettings(_Settings):
     endpoint_url: HttpUrl = Field(alias="AWS_ENDPOINT_URL_S3")
     access_key_id: str = Field(alias="AWS_ACCESS_KEY_ID")
     secret_access_key: SecretStr = Field(alias="AWS_SECRET_ACCESS_KEY")
+    ca_bundle: Certificates | None = Field(default=None, alias="AWS_CA_BUNDLE")
     region: str = Field(default="us-east-1", alias="AWS_DEFAULT_REGION", pattern="^[A-Za-z0-9-]+$")
 
 

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from etl_assets.embedded.simulator import GivenFiles, Simulator
 from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets.migrations import migrate
-from etl_assets.resources import Warehouse
+from etl_assets.resources import ObjectStore, ReportApi, Warehouse
 from etl_assets.statements import statement
 from etl_assets_tests.files import MONDAY, REAL_FILES, RealFiles, csv_file
 from etl_assets_tests.pipeline import Pipeline
@@ -160,6 +160,16 @@ def open_pipeline(
             return Pipeline(files, simulator, url, stack)
 
         yield open_it
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faults that pass are tried again for a moment, not for a minute."""
+    monkeypatch.setattr("etl_assets.retries.RETRY_SECONDS", 0.2)
+    for client in (ObjectStore, ReportApi, Warehouse):
+        defaults = client.__init__.__kwdefaults__
+        assert defaults
+        monkeypatch.setitem(defaults, "retry_seconds", 0.2)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from etl_assets.embedded.simulator import Fault, GivenFiles, Simulator
 from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets.errors import (
     AccessRefused,
+    ConfigurationError,
     EtlError,
     ObjectChanged,
     ObjectMissing,
@@ -338,6 +339,15 @@ def test_a_wrong_key_of_the_store_is_refused_without_being_shown(
     message = said(error, "a-wrong-key")
     assert "403" in message
     assert "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in message
+
+
+def test_an_environment_that_the_aws_library_does_not_take_is_said(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.delenv("AWS_CA_BUNDLE", raising=False)
+    environment.setenv("REQUESTS_CA_BUNDLE", "")
+    with pytest.raises(ConfigurationError, match=r"Invalid CA bundle: .*AWS_CA_BUNDLE"):
+        ObjectStore(ObjectStoreSettings.read())
 
 
 def test_a_store_that_cannot_be_reached_is_unavailable(environment: pytest.MonkeyPatch) -> None:

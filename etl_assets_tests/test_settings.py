@@ -44,6 +44,8 @@ OPTIONAL = (
     "ETL_POLL_SECONDS",
     "ETL_POLL_TIMEOUT_SECONDS",
     "ETL_MAX_REJECTED_SHARE",
+    "REQUESTS_CA_BUNDLE",
+    "AWS_CA_BUNDLE",
     "DAGSTER_HOME",
     "DAGSTER_POSTGRES_URL",
 )
@@ -119,6 +121,8 @@ def test_everything_that_is_wrong_is_said_at_once(environment: pytest.MonkeyPatc
         ("REPORT_API_KEY", "hush\nX-Other: hush"),
         ("REPORT_API_KEY", " hush"),
         ("REPORT_API_NICKNAME", "Ольга"),
+        ("REQUESTS_CA_BUNDLE", "/nowhere"),
+        ("AWS_CA_BUNDLE", "/nowhere"),
         ("AWS_ENDPOINT_URL_S3", "storage.example"),
         ("ETL_START_DATE", "02.02.2024"),
         ("ETL_START_DATE", "1706832000"),

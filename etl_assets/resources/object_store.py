@@ -13,7 +13,14 @@ from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 
-from etl_assets.errors import AccessRefused, EtlError, ObjectChanged, ObjectMissing
+from etl_assets.errors import (
+    AccessRefused,
+    ConfigurationError,
+    EtlError,
+    ObjectChanged,
+    ObjectMissing,
+)
+from etl_assets.resources.tls import tls_fault
 from etl_assets.retries import RETRY_SECONDS, Transient, is_transient, retried_for
 from etl_assets.settings import ObjectStoreSettings
 
@@ -66,6 +73,9 @@ class ObjectStore:
 
     Every call is tried again while the fault is transient, for `retry_seconds` in all, and raises
     `Unavailable` after that.
+
+    Raises:
+        ConfigurationError: the AWS library does not take the environment as it is.
     """
 
     def __init__(
@@ -75,27 +85,9 @@ class ObjectStore:
         retry_seconds: float = RETRY_SECONDS,
         answer_seconds: float = 30.0,
     ) -> None:
-        # boto3 takes a quarter of a second to import, which `--help` need not pay.
-        import boto3  # noqa: PLC0415
-        from botocore.config import Config  # noqa: PLC0415
-
         self._endpoint_url = settings.endpoint_url
         self._retry_seconds = retry_seconds
-        self._client: Any = boto3.client(  # pyright: ignore[reportUnknownMemberType]
-            "s3",
-            endpoint_url=settings.endpoint_url,
-            region_name=settings.region,
-            aws_access_key_id=settings.access_key_id,
-            aws_secret_access_key=settings.secret_access_key.get_secret_value(),
-            config=Config(
-                connect_timeout=5,
-                read_timeout=answer_seconds,
-                retries={"total_max_attempts": 1},
-                s3={"addressing_style": "path"},
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
-        )
+        self._client = _client(settings, answer_seconds)
 
     def find(self, uri: str) -> StoredObject:
         """Return the version of an object that is there now.
@@ -156,11 +148,6 @@ class ObjectStore:
         where = f"{uri} at {self._endpoint_url}"
         try:
             yield
-        except exceptions.SSLError as error:
-            raise EtlError(
-                f"{where}: the server's certificate was not accepted. Check AWS_ENDPOINT_URL_S3, "
-                "and AWS_CA_BUNDLE for an authority of your own"
-            ) from error
         except exceptions.ClientError as error:
             raise _client_error(where, error) from error
         except (
@@ -169,10 +156,48 @@ class ObjectStore:
             exceptions.IncompleteReadError,
             ProtocolError,
         ) as error:
+            if isinstance(error, exceptions.SSLError) and (fault := tls_fault(error)):
+                raise EtlError(
+                    f"{where}: TLS with the server failed: {fault}. Check AWS_ENDPOINT_URL_S3, and "
+                    "that AWS_CA_BUNDLE names the certificate of your own authority if it is one"
+                ) from error
             raise Transient(
                 f"{where}: the object store could not be reached or broke off "
                 f"({type(error).__name__}). Check AWS_ENDPOINT_URL_S3 and the network"
             ) from error
+        except exceptions.BotoCoreError as error:
+            raise EtlError(
+                f"{where}: the object store can't be asked for that ({type(error).__name__})"
+            ) from error
+
+
+def _client(settings: ObjectStoreSettings, answer_seconds: float) -> Any:
+    # boto3 takes a quarter of a second to import, which `--help` need not pay.
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
+    try:
+        return boto3.client(  # pyright: ignore[reportUnknownMemberType]
+            "s3",
+            endpoint_url=settings.endpoint_url,
+            region_name=settings.region,
+            aws_access_key_id=settings.access_key_id,
+            aws_secret_access_key=settings.secret_access_key.get_secret_value(),
+            config=Config(
+                connect_timeout=5,
+                read_timeout=answer_seconds,
+                retries={"total_max_attempts": 1},
+                s3={"addressing_style": "path"},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(
+            f"The object store can't be used as it is set up: {error}. Check the variables that "
+            "begin with AWS_, and ~/.aws if there is one"
+        ) from None
 
 
 def _client_error(where: str, error: "ClientError") -> EtlError | Transient:

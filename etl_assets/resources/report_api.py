@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from etl_assets.errors import AccessRefused, EtlError, UnexpectedAnswer
+from etl_assets.resources.tls import tls_fault
 from etl_assets.retries import RETRY_SECONDS, Transient, is_transient, retried_for, retry_after
 from etl_assets.settings import ReportApiSettings
 
@@ -232,10 +233,11 @@ class ReportApi:
             requests.Timeout,
             urllib3.exceptions.HTTPError,
         ) as error:
-            if isinstance(error, requests.exceptions.SSLError):
+            if isinstance(error, requests.exceptions.SSLError) and (fault := tls_fault(error)):
                 raise EtlError(
-                    f"{called}: the server's certificate was not accepted. Check REPORT_API_URL, "
-                    "and REQUESTS_CA_BUNDLE for an authority of your own"
+                    f"{called}: TLS with the server failed: {fault}. Check REPORT_API_URL, and "
+                    "that REQUESTS_CA_BUNDLE names the certificate of your own authority if it is "
+                    "one"
                 ) from error
             raise Transient(
                 f"{called}: the report API could not be reached ({type(error).__name__}). Check "

@@ -34,7 +34,11 @@ _DAY_LOCK = 0x65746D
 
 _REFUSED_LOGIN = re.compile(
     r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry"
-    r"|not permitted to log in|permission denied|certificate|SSL|root\.crt|invalid (URI|connection)"
+    r"|not permitted to log in|permission denied|invalid (URI|connection)"
+)
+# Not all that names SSL: a connection that breaks off does too.
+_REFUSED_TLS = re.compile(
+    r"certificate|does not support SSL|ssl\w* value|SSL error: (?!unexpected eof)", re.IGNORECASE
 )
 _WRONG_VALUE = "22"
 _TRANSIENT_STATES = ("08", "40001", "40P01", "53300", "57014", "57P01", "57P02", "57P03")
@@ -211,6 +215,11 @@ def _errors() -> Generator[None]:
 def _error(error: psycopg.Error) -> EtlError | Transient:
     message = _message(error)
     if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
+        if _REFUSED_TLS.search(message):
+            return EtlError(
+                f"TLS with the warehouse's server failed: {message}. Check the host, sslmode and "
+                "sslrootcert in WAREHOUSE_URL"
+            )
         if _REFUSED_LOGIN.search(message):
             return EtlError(f"The warehouse can't be opened: {message}. Check WAREHOUSE_URL")
         return Transient(

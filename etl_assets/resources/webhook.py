@@ -4,6 +4,7 @@ import requests
 from pydantic import SecretStr
 
 from etl_assets.errors import EtlError
+from etl_assets.resources.tls import tls_fault
 from etl_assets.retries import Transient, is_transient, retried_for
 
 _SECONDS = 10.0
@@ -40,6 +41,12 @@ class Webhook:
             )
         except requests.RequestException as error:
             # Not chained: its words quote the address.
+            if isinstance(error, requests.exceptions.SSLError) and (fault := tls_fault(error)):
+                raise EtlError(
+                    f"TLS with the webhook's server failed: {fault}. Check ETL_ALARM_WEBHOOK_URL, "
+                    "and that REQUESTS_CA_BUNDLE names the certificate of your own authority if "
+                    "it is one"
+                ) from None
             raise Transient(
                 f"The webhook could not be reached ({type(error).__name__}). Check "
                 "ETL_ALARM_WEBHOOK_URL and the network"

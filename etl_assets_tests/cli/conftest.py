@@ -15,7 +15,6 @@ from click.testing import CliRunner, Result
 from etl_assets.assets.mart import load_mart
 from etl_assets.cli import main
 from etl_assets.embedded.simulator import GivenFiles
-from etl_assets.resources import ObjectStore, ReportApi, Warehouse
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.files import (
     FRIDAY,
@@ -127,13 +126,3 @@ def loaded(pipeline: Pipeline) -> Pipeline:
     pipeline.stage(*days, max_rejected_share=1)
     load_mart(pipeline.warehouse, days, run_id="a run", only_unloaded=False)
     return pipeline
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Faults that pass are tried again for a moment, not for a minute."""
-    monkeypatch.setattr("etl_assets.retries.RETRY_SECONDS", 0.2)
-    for client in (ObjectStore, ReportApi, Warehouse):
-        defaults = client.__init__.__kwdefaults__
-        assert defaults
-        monkeypatch.setitem(defaults, "retry_seconds", 0.2)
