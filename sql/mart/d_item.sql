@@ -2,20 +2,48 @@
 -- order, by (day, line), among all staged rows.
 --
 -- A member carries whose it is (latest_day, latest_line). Only where that row was of a day in this
--- load and the day no longer has one is history read; a member without any order left is deleted.
+-- load and the day no longer has one is history looked up, in staging.item_day, which is kept on
+-- the way; a member without any order left is deleted. All parts see staging.item_day as it was
+-- before.
 --
 -- Parameters: days (date[]), staged anew.
 -- Safe to run twice: the outcome depends on staging alone.
 WITH
-latest_in_days AS (
-    SELECT DISTINCT ON (item_id)
+-- Not `= any(...)`: the statistics know nothing of a new day, and would make it out to be a row.
+loading AS (
+    SELECT unnest(%(days)s::date[]) AS day
+),
+
+ordered_before AS (
+    DELETE FROM staging.item_day
+    WHERE partition_day IN (SELECT loading.day FROM loading)
+    RETURNING item_id
+),
+
+latest_in_day AS (
+    SELECT DISTINCT ON (item_id, partition_day)
         item_id,
         item_name,
         partition_day AS latest_day,
         line AS latest_line
     FROM staging.user_order_log
-    WHERE partition_day = any(%(days)s)
+    WHERE partition_day IN (SELECT loading.day FROM loading)
     ORDER BY item_id ASC, partition_day DESC, line DESC
+),
+
+recorded AS (
+    INSERT INTO staging.item_day (item_id, partition_day, line)
+    SELECT
+        item_id,
+        latest_day,
+        latest_line
+    FROM latest_in_day
+),
+
+latest_in_days AS (
+    SELECT DISTINCT ON (item_id) *
+    FROM latest_in_day
+    ORDER BY item_id ASC, latest_day DESC
 ),
 
 taken_back AS (
@@ -23,41 +51,55 @@ taken_back AS (
     FROM mart.d_item AS member
     LEFT JOIN latest_in_days USING (item_id)
     WHERE
-        member.latest_day = any(%(days)s)
+        member.item_id IN (SELECT ordered_before.item_id FROM ordered_before)
+        AND member.latest_day IN (SELECT loading.day FROM loading)
         AND (latest_in_days.latest_day < member.latest_day) IS NOT FALSE
 ),
 
-latest_in_history AS (
+place_in_history AS (
     SELECT latest.*
     FROM taken_back
     CROSS JOIN LATERAL (
         SELECT
-            order_log.item_id,
-            order_log.item_name,
-            order_log.partition_day AS latest_day,
-            order_log.line AS latest_line
-        FROM staging.user_order_log AS order_log
-        WHERE order_log.item_id = taken_back.item_id
-        ORDER BY order_log.partition_day DESC, order_log.line DESC
+            item_day.item_id,
+            item_day.partition_day,
+            item_day.line
+        FROM staging.item_day
+        WHERE
+            item_day.item_id = taken_back.item_id
+            AND item_day.partition_day NOT IN (SELECT loading.day FROM loading)
+        ORDER BY item_day.partition_day DESC
         LIMIT 1
     ) AS latest
+),
+
+latest_in_history AS (
+    SELECT
+        order_log.item_id,
+        order_log.item_name,
+        order_log.partition_day AS latest_day,
+        order_log.line AS latest_line
+    FROM place_in_history
+    INNER JOIN staging.user_order_log AS order_log USING (partition_day, line)
+),
+
+latest AS (
+    SELECT DISTINCT ON (item_id) *
+    FROM (
+        SELECT * FROM latest_in_days
+        UNION ALL
+        SELECT * FROM latest_in_history
+    ) AS of_days_and_history
+    ORDER BY item_id ASC, latest_day DESC
 ),
 
 gone AS (
     DELETE FROM mart.d_item AS member
     USING taken_back
-    LEFT JOIN latest_in_history USING (item_id)
+    LEFT JOIN latest USING (item_id)
     WHERE
         member.item_id = taken_back.item_id
-        AND latest_in_history.item_id IS NULL
-),
-
-latest AS (
-    SELECT *
-    FROM latest_in_days
-    WHERE item_id NOT IN (SELECT taken_back.item_id FROM taken_back)
-    UNION ALL
-    SELECT * FROM latest_in_history
+        AND latest.item_id IS NULL
 )
 
 INSERT INTO mart.d_item AS member (

@@ -19,4 +19,4 @@ SELECT
     uniq_id,
     status
 FROM staging.user_order_log
-WHERE partition_day = any(%(days)s)
+WHERE partition_day IN (SELECT unnest(%(days)s::date[]))

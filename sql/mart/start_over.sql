@@ -9,8 +9,20 @@ DELETE FROM mart.f_customer_retention_weekly;
 
 DELETE FROM mart.d_customer;
 
+DELETE FROM staging.customer_day;
+
+DELETE FROM staging.customer_day;
+
 DELETE FROM mart.d_city;
 
+DELETE FROM staging.city_day;
+
+DELETE FROM staging.city_day;
+
 DELETE FROM mart.d_item;
+
+DELETE FROM staging.item_day;
+
+DELETE FROM staging.item_day;
 
 DELETE FROM mart.d_calendar

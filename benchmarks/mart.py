@@ -1,0 +1,142 @@
+"""The mart's transaction, and reading the view, as history grows: the cost of a day is to stay."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from psycopg import sql
+from pydantic import SecretStr
+
+from benchmarks.measure import Ratio, side_by_side, stopwatch
+from etl_assets.assets.mart import load_mart
+from etl_assets.embedded.postgres import EmbeddedPostgres
+from etl_assets.migrations import migrate
+from etl_assets.resources import Warehouse
+
+_FIRST = date(2018, 1, 1)
+_ORDERS = 30_000
+_STATEMENTS = (Path(__file__).parent / "sql" / "stage_days.sql").read_text().split(";\n")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much history a warehouse has: days of `_ORDERS` orders each, by so many customers."""
+
+    days: int
+    customers: int
+
+    @property
+    def facts(self) -> int:
+        """How many facts that is."""
+        return self.days * _ORDERS
+
+
+class History:
+    """A warehouse with a history."""
+
+    def __init__(self, postgres: EmbeddedPostgres, name: str, size: Size) -> None:
+        postgres.create_database(name)
+        self.size = size
+        self.next_day = _FIRST + timedelta(days=size.days)
+        self.warehouse = Warehouse(SecretStr(postgres.url(name)))
+        migrate(self.warehouse)
+        with self.warehouse.session() as connection:
+            connection.execute("SET synchronous_commit = off")
+            self.stage(_FIRST, size.days)
+        load_mart(self.warehouse, [_FIRST], run_id="history", only_unloaded=False)
+        with self.warehouse.session() as connection:
+            connection.execute("VACUUM ANALYZE")
+
+    def stage(self, first: date, days: int = 1, *, orders: int = _ORDERS) -> None:
+        """Stage made-up days in place of what is staged of them."""
+        parameters = {
+            "first": first,
+            "days": days,
+            "orders": orders,
+            "customers": self.size.customers,
+        }
+        with self.warehouse.session() as connection, connection.transaction():
+            connection.execute(
+                "DELETE FROM staging.user_order_log"
+                " WHERE partition_day >= %(first)s AND partition_day < %(first)s + %(days)s",
+                parameters,
+            )
+            for statement in _STATEMENTS:
+                connection.execute(sql.SQL(statement), parameters)
+
+    def load(self, day: date, number: int) -> float:
+        """Load a day that is staged, and return the seconds."""
+        with stopwatch() as seconds:
+            load_mart(self.warehouse, [day], run_id=f"{day} {number}", only_unloaded=False)
+        return seconds()
+
+    def load_new(self, number: int) -> float:
+        """Load a day that was never loaded."""
+        day = self.next_day + timedelta(days=number)
+        self.stage(day)
+        return self.load(day, 0)
+
+    def load_again(self, number: int) -> float:
+        """Load a day again."""
+        day = self.next_day
+        self.stage(day)
+        return self.load(day, 1 + number)
+
+    def take_back(self, number: int) -> float:
+        """Load the last day again, delivered without a thousand of its orders."""
+        day = self.next_day + timedelta(days=1)
+        self.stage(day)
+        self.load(day, 1000 + number)
+        self.stage(day, orders=_ORDERS - 1000)
+        return self.load(day, 2000 + number)
+
+    def read(self, _number: int) -> float:
+        """Read the view."""
+        with stopwatch() as seconds:
+            self.warehouse.rows("mart/retention")
+        return seconds()
+
+
+def growing_facts(folder: Path, *, big: bool) -> Iterator[Ratio]:
+    """Measure days and the view with much history against little."""
+    little, much = Size(33, 100_000), Size(1_667 if big else 333, 100_000)
+    with EmbeddedPostgres(folder / "facts") as postgres:
+        few, many = History(postgres, "few", little), History(postgres, "many", much)
+        with_many = f"{_ORDERS:,} orders with {much.facts:,} facts loaded"
+        with_few = f"with {little.facts:,}"
+        yield side_by_side(f"a new day, {with_many}", with_few, 1.25, many.load_new, few.load_new)
+        yield side_by_side(
+            f"a day again, {with_many}", with_few, 1.75, many.load_again, few.load_again
+        )
+        yield side_by_side(
+            f"the view with {much.facts:,} facts", with_few, 1.2, many.read, few.read, rounds=50
+        )
+
+
+def growing_customers(folder: Path) -> Iterator[Ratio]:
+    """Measure days with many customers against few, and days that take orders back."""
+    few_customers, many_customers = Size(100, 100_000), Size(100, 1_000_000)
+    with EmbeddedPostgres(folder / "customers") as postgres:
+        few = History(postgres, "few", few_customers)
+        many = History(postgres, "many", many_customers)
+        yield side_by_side(
+            f"a new day with {many_customers.customers:,} customers",
+            f"with {few_customers.customers:,}",
+            2,
+            many.load_new,
+            few.load_new,
+        )
+        yield side_by_side(
+            "a day again without 1,000 of its orders",
+            "a day again",
+            3,
+            many.take_back,
+            many.load_again,
+        )
+
+
+def measure(folder: Path, *, big: bool) -> Iterator[Ratio]:
+    """Measure all of it."""
+    yield from growing_facts(folder, big=big)
+    yield from growing_customers(folder)
