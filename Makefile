@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo ui test lint lock clean
+.PHONY: demo ui test lint lock bench bench-big clean
 
 demo: .venv/installed ## the whole pipeline on embedded parts, and the retention table
 	$(BIN)/etl-assets demo
@@ -23,6 +23,12 @@ lint: .venv/installed ## style, types and SQL
 lock: .venv/installed ## pin the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-annotate --all-extras --upgrade \
 		pyproject.toml -o constraints.txt
+
+bench: .venv/installed ## ratios of times, measured side by side: some minutes
+	$(BIN)/python -m benchmarks
+
+bench-big: .venv/installed ## the same at full size: up to an hour
+	$(BIN)/python -m benchmarks --big
 
 clean: ## forget the installation and the demo
 	rm -rf .venv .etl
