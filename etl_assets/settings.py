@@ -149,18 +149,18 @@ class _Settings(BaseSettings):
     )
 
     @classmethod
-    def read(cls) -> Self:
+    def read(cls, **given: str) -> Self:
         """Read the settings from the environment, and from a `.env` file in the current folder.
 
         The file's variables become the process's, so that Dagster and boto3 see them too; those
-        that are set already win.
+        that are set already win, and what is given by a variable's name wins over all.
 
         Raises:
             ConfigurationError: one line a variable that is missing or malformed, naming it.
         """
         load_dotenv(Path(".env"))
         try:
-            return cls()
+            return cls(**given)  # pyright: ignore[reportArgumentType]
         except ValidationError as error:
             raise ConfigurationError("\n".join(_complaints(error))) from None
 
@@ -203,6 +203,12 @@ class WarehouseSettings(_Settings):
         """Return whether the environment names a warehouse at all."""
         load_dotenv(Path(".env"))
         return bool(os.environ.get("WAREHOUSE_URL"))
+
+
+class OldDatabaseSettings(_Settings):
+    """Where the old pipeline's database is."""
+
+    url: Annotated[SecretStr, AfterValidator(_postgres_url)] = Field(alias="OLD_WAREHOUSE_URL")
 
 
 class ReportApiSettings(_Settings):

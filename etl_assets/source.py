@@ -46,11 +46,14 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True)
 class RawFile:
-    """The version of an object that holds a day; `increment_id` is None for a report."""
+    """The version of an object that holds a day.
+
+    `increment_id` is None for a report, `report_id` for a day adopted from an old database.
+    """
 
     partition_day: date
     stored: StoredObject
-    report_id: str
+    report_id: str | None
     increment_id: str | None
 
     @classmethod
@@ -215,8 +218,9 @@ class Source:
         return report
 
     def _loaded(self, days: Sequence[date]) -> dict[date, dict[str, Any]]:
+        """Return the last loads of the days from the source, which adopted days never came from."""
         loads = self._warehouse.rows("etl/latest_loads", {"days": list(days)})
-        return {row["partition_day"]: row for row in loads}
+        return {row["partition_day"]: row for row in loads if row["report_id"] is not None}
 
     def _find(
         self,

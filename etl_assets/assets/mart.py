@@ -168,33 +168,37 @@ def load_mart(
 
     def work(connection: Connection) -> MartLoad:
         with writing(connection):
-            began = time.monotonic()
-            staged = {
-                row["partition_day"]: row["is_loaded"]
-                for row in rows(connection, "etl/staged_days")
-            }
-            _require_staged(days, staged.keys())
-            again = set() if only_unloaded else set(days)
-            to_load = [day for day, loaded in staged.items() if not loaded or day in again]
-            if len(to_load) == len(staged):
-                execute(connection, "mart/start_over")
-            of_days = {"days": to_load}
-            for table in TABLES:
-                execute(connection, f"mart/{table}", of_days)
-            _check(connection, of_days)
-            seconds = time.monotonic() - began
-            execute(
-                connection,
-                "etl/record_load",
-                of_days | {"run_id": run_id, "seconds": Jsonb({"mart": seconds})},
-            )
-            counts = rows(connection, "mart/counts_by_day", of_days)
-            (sizes,) = rows(connection, "mart/table_sizes")
-            weekdays = rows(connection, f"mart/check/{USUAL_CHECK}", {"days": list(days)})
-        by_day = {row["partition_day"]: row for row in counts}
-        return MartLoad(to_load, by_day, sizes, weekdays, seconds)
+            return bring_up_to_date(connection, days, run_id=run_id, only_unloaded=only_unloaded)
 
     return warehouse.run(work)
+
+
+def bring_up_to_date(
+    connection: Connection, days: Sequence[date], *, run_id: str, only_unloaded: bool
+) -> MartLoad:
+    """Do what `load_mart` does, in the writer's transaction."""
+    began = time.monotonic()
+    staged = {row["partition_day"]: row["is_loaded"] for row in rows(connection, "etl/staged_days")}
+    _require_staged(days, staged.keys())
+    again = set() if only_unloaded else set(days)
+    to_load = [day for day, loaded in staged.items() if not loaded or day in again]
+    if len(to_load) == len(staged):
+        execute(connection, "mart/start_over")
+    of_days = {"days": to_load}
+    for table in TABLES:
+        execute(connection, f"mart/{table}", of_days)
+    _check(connection, of_days)
+    seconds = time.monotonic() - began
+    execute(
+        connection,
+        "etl/record_load",
+        of_days | {"run_id": run_id, "seconds": Jsonb({"mart": seconds})},
+    )
+    counts = rows(connection, "mart/counts_by_day", of_days)
+    (sizes,) = rows(connection, "mart/table_sizes")
+    weekdays = rows(connection, f"mart/check/{USUAL_CHECK}", {"days": list(days)})
+    by_day = {row["partition_day"]: row for row in counts}
+    return MartLoad(to_load, by_day, sizes, weekdays, seconds)
 
 
 def _require_staged(days: Sequence[date], staged: Collection[date]) -> None:

@@ -108,6 +108,6 @@ def _metadata(file: RawFile) -> dict[str, str | int]:
         "uri": file.stored.uri,
         "etag": file.stored.etag,
         "size": file.stored.size,
-        "report_id": file.report_id,
+        "report_id": file.report_id or "",
         "increment_id": file.increment_id or "",
     }

@@ -73,7 +73,7 @@ class ReadFile:
 class Staged:
     """What was staged: the objects read, and the columns of `sql/staging/changes.sql` by day."""
 
-    files: list[ReadFile]
+    files: Sequence[ReadFile]
     changes: dict[date, dict[str, Any]]
 
 
@@ -197,7 +197,7 @@ def _read(
     file = raw_files[0]
     covers = (
         ranges[file.report_id]
-        if file.increment_id is None
+        if file.report_id and file.increment_id is None
         else (file.partition_day, file.partition_day)
     )
     began = time.monotonic()
@@ -238,24 +238,34 @@ def _refuse_if_mostly_wrong(file: ReadFile, max_share: float) -> None:
 def _swap(
     connection: Connection, read: list[ReadFile], run_id: str, *, only_changed: bool
 ) -> Staged:
-    began = time.monotonic()
-    execute(connection, "staging/incoming")
-    for file in read:
-        _copy(connection, file)
-    copied = time.monotonic() - began
+    copied = copy_in(connection, read)
     with writing(connection):
         # Asked again now that nobody else writes: another run may have loaded the days meanwhile.
         raw_files = [raw_file for file in read for raw_file in file.raw_files]
         _refuse_if_outdated(connection, raw_files)
         if only_changed and not _changed(connection, raw_files):
             return Staged([], {})
-        of_days = {"days": [day for file in read for day in file.days]}
-        changes = {
-            row.pop("partition_day"): row for row in rows(connection, "staging/changes", of_days)
-        }
-        execute(connection, "staging/swap_days", of_days)
-        for file in read:
-            _record(connection, file, run_id, changes, copied)
+        return swap_in(connection, read, run_id, copied)
+
+
+def copy_in(connection: Connection, read: Sequence[ReadFile]) -> float:
+    """Copy the files' orders into the session's own table; return how many seconds it took."""
+    began = time.monotonic()
+    execute(connection, "staging/incoming")
+    for file in read:
+        _copy(connection, file)
+    return time.monotonic() - began
+
+
+def swap_in(connection: Connection, read: Sequence[ReadFile], run_id: str, copied: float) -> Staged:
+    """Replace the files' days in staging by what `copy_in` copied, in the writer's transaction."""
+    of_days = {"days": [day for file in read for day in file.days]}
+    changes = {
+        row.pop("partition_day"): row for row in rows(connection, "staging/changes", of_days)
+    }
+    execute(connection, "staging/swap_days", of_days)
+    for file in read:
+        _record(connection, file, run_id, changes, copied)
     return Staged(read, changes)
 
 

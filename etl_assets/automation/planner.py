@@ -2,7 +2,8 @@
 
 A day is done when `etl.load` says so, and by nothing else: Dagster shows a day as failed after a
 failed reload although its rows are intact, a killed run as started for ever, and a wiped storage
-knows nothing. Days go strictly in order: the first that is not done is the next.
+knows nothing. Days go strictly in order: the first that is not done is the next. A day that was
+adopted from an old database is done if the source does not have it.
 """
 
 from collections.abc import Sequence
@@ -117,7 +118,8 @@ class Planner:
         Raises:
             Unavailable: the warehouse can't be asked.
         """
-        return self._first_not_loaded(self._expected(until=None))
+        held = self._held_days()
+        return next((day for day in self._expected(until=None) if day not in held), None)
 
     def days_under_way(self) -> set[date]:
         """Return the days that some run loads, or is about to.
@@ -157,26 +159,33 @@ class Planner:
         if not self._source.reports():
             return Blocked("no report was asked for yet", "etl-assets backfill")
         expected = self._expected(until)
-        day = self._first_not_loaded(expected)
-        if day is None:
-            no_day = f"no day up to {until} is expected" if until else "no day is over yet"
-            return Wait(f"all is loaded, {in_words(expected)}" if expected else no_day)
-        if day in under_way:
-            return Wait(f"{day} is being loaded")
-        failures = self._history.failures(planned_tags(day))
-        if held := self.hold(str(day), failures, f"run: {repair(day)}"):
-            return held
-        found = self._source.find_next(day)
-        return self._without(day, found) if isinstance(found, NotThere) else Load(day)
+        held = self._held_days()
+        for day in expected:
+            is_adopted = held.get(day)
+            if is_adopted is False:
+                continue
+            if day in under_way:
+                return Wait(f"{day} is being loaded")
+            failures = self._history.failures(planned_tags(day))
+            if wait := self.hold(str(day), failures, f"run: {repair(day)}"):
+                return wait
+            found = self._source.find_next(day)
+            if not isinstance(found, NotThere):
+                return Load(day)
+            if not is_adopted:
+                return self._without(day, found)
+        no_day = f"no day up to {until} is expected" if until else "no day is over yet"
+        return Wait(f"all is loaded, {in_words(expected)}" if expected else no_day)
 
     def _expected(self, until: date | None) -> list[date]:
         starts = [report.start_day for report in self._source.reports()]
         days = expected_days(starts, self._partitions)
         return [day for day in days if until is None or day <= until]
 
-    def _first_not_loaded(self, expected: Sequence[date]) -> date | None:
-        loaded = {row["partition_day"] for row in self._warehouse.rows("etl/loaded_days")}
-        return next((day for day in expected if day not in loaded), None)
+    def _held_days(self) -> dict[date, bool]:
+        """Return the days that the mart holds, and whether each was adopted."""
+        held = self._warehouse.rows("etl/loaded_days")
+        return {row["partition_day"]: row["is_adopted"] for row in held}
 
     def _without(self, day: date, found: NotThere) -> Decision:
         """Return what to do about a day that the source does not have."""

@@ -1,9 +1,9 @@
 """The command line: `etl-assets`.
 
-Commands stand with what they are about: `schema`, `loading`, `reading`, `demo`, `up`. Only click is
-imported here and there at the top; a command imports what it needs when it runs, so that `--help`
-answers at once. Results go to standard output, progress and complaints to standard error. Exit
-codes: 0 done, 1 failed, 2 wrong use (a wrong setting is one), 130 interrupted.
+Commands stand with what they are about: `schema`, `loading`, `reading`, `old_pipeline`, `demo`,
+`up`. Only click is imported here and there at the top; a command imports what it needs when it
+runs, so that `--help` answers at once. Results go to standard output, progress and complaints to
+standard error. Exit codes: 0 done, 1 failed, 2 wrong use (a wrong setting is one), 130 interrupted.
 """
 
 import signal
@@ -12,6 +12,7 @@ import click
 
 from etl_assets.cli.demo import demo
 from etl_assets.cli.loading import backfill, increment, rebuild
+from etl_assets.cli.old_pipeline import adopt
 from etl_assets.cli.reading import rejected, retention, status
 from etl_assets.cli.schema import doctor, migrate
 from etl_assets.cli.up import up
@@ -63,6 +64,7 @@ for command in (
     retention,
     status,
     rejected,
+    adopt,
     demo,
     up,
 ):

@@ -1,7 +1,7 @@
 """Commands that load: a range, the next days, the mart anew."""
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -68,14 +68,17 @@ class Pipeline:
         began = time.monotonic()
         self.run(f"{doing} {in_words(days)}", job, days, **options)
         loads = self.warehouse.rows("etl/latest_loads", {"days": list(days)})
-        kept, read, copies, rejected = (
-            sum(load[column] for load in loads)
-            for column in ("kept", "rows_read", "copies", "rejected")
-        )
-        click.echo(
-            f"{done} {in_words(days)}: {kept:,} orders of {read:,} rows, {copies:,} copies, "
-            f"{rejected:,} rejected, in {time.monotonic() - began:.1f} s"
-        )
+        became = what_became_of_rows(loads)
+        click.echo(f"{done} {in_words(days)}: {became}, in {time.monotonic() - began:.1f} s")
+
+
+def what_became_of_rows(counts: Sequence[Mapping[str, int]]) -> str:
+    """Say how many rows were read, and what became of them, in all."""
+    kept, read, copies, rejected = (
+        sum(count[column] for count in counts)
+        for column in ("kept", "rows_read", "copies", "rejected")
+    )
+    return f"{kept:,} orders of {read:,} rows, {copies:,} copies, {rejected:,} rejected"
 
 
 def needed_settings(*, with_source: bool = True) -> "PartitionSettings":

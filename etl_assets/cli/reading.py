@@ -1,6 +1,6 @@
 """Commands that read the warehouse: the retention, what is loaded, what was rejected."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -141,7 +141,7 @@ def _status(as_json: bool) -> None:
     _print_reports(reports)
     if loads:
         _print_with_objects(loads, title="The last load of each day", columns=_LOAD_COLUMNS)
-    _print_days(len(loads), missing)
+    _print_days(loads, missing)
 
 
 def _status_of_day(day: date, as_json: bool) -> None:
@@ -181,11 +181,14 @@ def _print_reports(reports: Sequence[dict[str, Any]]) -> None:
     click.echo()
 
 
-def _print_days(loaded: int, missing: Sequence[date]) -> None:
+def _print_days(loads: Sequence[Mapping[str, Any]], missing: Sequence[date]) -> None:
     from etl_assets.partitions import in_words, stretches
 
-    days = "day" if loaded == 1 else "days"
-    click.echo(f"{loaded} {days} loaded, {len(missing)} missing{':' if missing else ''}")
+    days = "day" if len(loads) == 1 else "days"
+    adopted = sum(load["report_id"] is None for load in loads)
+    of_them = f" ({adopted} of them adopted)" if adopted else ""
+    end = ":" if missing else ""
+    click.echo(f"{len(loads)} {days} loaded{of_them}, {len(missing)} missing{end}")
     for stretch in stretches(missing):
         click.echo(f"  {in_words(stretch)}")
 

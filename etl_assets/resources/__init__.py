@@ -7,11 +7,12 @@ are used, so that no address or key gets into a run's configuration.
 
 from etl_assets.resources.object_store import ObjectStore, ObjectStoreResource
 from etl_assets.resources.report_api import ReportApi, ReportApiResource
-from etl_assets.resources.warehouse import Warehouse, WarehouseResource
+from etl_assets.resources.warehouse import OldDatabase, Warehouse, WarehouseResource
 
 __all__ = [
     "ObjectStore",
     "ObjectStoreResource",
+    "OldDatabase",
     "ReportApi",
     "ReportApiResource",
     "Warehouse",

@@ -53,8 +53,8 @@ SET tcp_keepalives_count = 3;
 """
 
 
-class Warehouse:
-    """A PostgreSQL database with the schemas `etl`, `staging` and `mart`.
+class Database:
+    """A PostgreSQL database, called `name` in errors and found by the variable `setting`.
 
     Faults that pass (a restart, a lost connection, a serialization failure) are tried again for
     `retry_seconds` in all and raise `Unavailable` after that; all others raise `EtlError` with the
@@ -63,6 +63,9 @@ class Warehouse:
     A statement may take as long as it takes, or with `answer_seconds` so many seconds; longer ones
     count among the faults that pass.
     """
+
+    name: str
+    setting: str
 
     def __init__(
         self,
@@ -101,7 +104,7 @@ class Warehouse:
     @contextmanager
     def session(self) -> Generator[Connection]:
         """Open a connection in autocommit mode, for statements outside a transaction."""
-        with _errors(), self.open() as connection:
+        with self._errors(), self.open() as connection:
             yield connection
 
     def run(self, work: Callable[[Connection], T]) -> T:
@@ -117,7 +120,7 @@ class Warehouse:
         """Return a session in which `work` was done, for the caller to close."""
 
         def attempt() -> Connection:
-            with ExitStack() as stack, _errors():
+            with ExitStack() as stack, self._errors():
                 connection = stack.enter_context(closing(self.open()))
                 work(connection)
                 stack.pop_all()
@@ -139,6 +142,75 @@ class Warehouse:
                 execute(connection, name, parameters)
 
         self.run(work)
+
+    @contextmanager
+    def _errors(self) -> Generator[None]:
+        """Tell transient faults from permanent ones, and say what to do about those.
+
+        The driver's own error is not chained: a traceback would show its details, which quote rows.
+        """
+        try:
+            yield
+        except psycopg.Error as error:
+            raise self._error(error) from None
+
+    def _error(self, error: psycopg.Error) -> EtlError | Transient:
+        message = _message(error)
+        if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
+            if _REFUSED_TLS.search(message):
+                return EtlError(
+                    f"TLS with {self.name[0].lower()}{self.name[1:]}'s server failed: {message}. "
+                    f"Check the host, sslmode and sslrootcert in {self.setting}"
+                )
+            if _REFUSED_LOGIN.search(message):
+                return EtlError(f"{self.name} can't be opened: {message}. Check {self.setting}")
+            return Transient(
+                f"{self.name} could not be reached: {message}. Check that it runs, and "
+                f"{self.setting}"
+            )
+        if (error.sqlstate or "").startswith(_TRANSIENT_STATES):
+            return Transient(f"{self.name} broke off: {message}")
+        return EtlError(f"{self.name} says: {message} (SQLSTATE {error.sqlstate})")
+
+
+class Warehouse(Database):
+    """A database with the schemas `etl`, `staging` and `mart`."""
+
+    name = "The warehouse"
+    setting = "WAREHOUSE_URL"
+
+    def _error(self, error: psycopg.Error) -> EtlError | Transient:
+        match error:
+            case psycopg.errors.UndefinedTable() | psycopg.errors.InvalidSchemaName():
+                return SchemaMissing(
+                    f"The warehouse lacks the schema ({_message(error)}). Run: etl-assets migrate"
+                )
+            case psycopg.errors.InsufficientPrivilege():
+                return EtlError(
+                    f"The warehouse refuses it to this user: {_message(error)}. Use a user that "
+                    "may, or have the right granted: etl-assets doctor says what loading lacks"
+                )
+            case _:
+                return super()._error(error)
+
+
+class OldDatabase(Database):
+    """The database of the pipeline that this one replaces: it is only read, and as of one moment.
+
+    Its tables have our names: `staging.user_order_log` and `mart`'s, without `etl`.
+    """
+
+    name = "The old database"
+    setting = "OLD_WAREHOUSE_URL"
+
+    def open(self) -> Connection:
+        """Open a connection that can't write, not even by mistake."""
+        with ExitStack() as stack:
+            connection = stack.enter_context(closing(super().open()))
+            connection.execute("SET default_transaction_read_only = on")
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            stack.pop_all()
+        return connection
 
 
 @contextmanager
@@ -189,45 +261,6 @@ def execute(
     """Execute the statements of `sql/{name}.sql`, one after the other."""
     for text in statements(name):
         connection.execute(text, parameters)
-
-
-@contextmanager
-def _errors() -> Generator[None]:
-    """Tell transient faults from permanent ones, and say what to do about those.
-
-    The driver's own error is not chained: a traceback would show its details, which quote rows.
-    """
-    try:
-        yield
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-        raise SchemaMissing(
-            f"The warehouse lacks the schema ({_message(error)}). Run: etl-assets migrate"
-        ) from None
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise EtlError(
-            f"The warehouse refuses it to this user: {_message(error)}. Use a user that may, or "
-            "have the right granted: etl-assets doctor says what loading lacks"
-        ) from None
-    except psycopg.Error as error:
-        raise _error(error) from None
-
-
-def _error(error: psycopg.Error) -> EtlError | Transient:
-    message = _message(error)
-    if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
-        if _REFUSED_TLS.search(message):
-            return EtlError(
-                f"TLS with the warehouse's server failed: {message}. Check the host, sslmode and "
-                "sslrootcert in WAREHOUSE_URL"
-            )
-        if _REFUSED_LOGIN.search(message):
-            return EtlError(f"The warehouse can't be opened: {message}. Check WAREHOUSE_URL")
-        return Transient(
-            f"The warehouse could not be reached: {message}. Check that it runs, and WAREHOUSE_URL"
-        )
-    if (error.sqlstate or "").startswith(_TRANSIENT_STATES):
-        return Transient(f"The warehouse broke off: {message}")
-    return EtlError(f"The warehouse says: {message} (SQLSTATE {error.sqlstate})")
 
 
 def _message(error: psycopg.Error) -> str:

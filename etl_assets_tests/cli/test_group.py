@@ -33,6 +33,7 @@ NEEDS = {
     "status": WAREHOUSE | DAYS,
     "retention": WAREHOUSE,
     "rejected": WAREHOUSE,
+    "adopt": WAREHOUSE | DAYS | {"OLD_WAREHOUSE_URL"},
 }
 
 
@@ -83,6 +84,7 @@ def test_without_the_schema_it_says_how_to_get_it(
     command: str,
 ) -> None:
     environment.setenv("WAREHOUSE_URL", make_database("template1"))
+    environment.setenv("OLD_WAREHOUSE_URL", make_database("template1"))
     result = etl(command, code=1)
     assert "Run: etl-assets migrate" in result.stderr
     assert result.stdout == ""

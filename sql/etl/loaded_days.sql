@@ -1,6 +1,8 @@
 -- The days that the mart holds.
 --
--- Rows: partition_day, by day.
-SELECT DISTINCT partition_day
-FROM etl.load
+-- Rows: partition_day, is_adopted (whether it was carried over from an old database), by day.
+SELECT
+    partition_day,
+    report_id IS NULL AS is_adopted
+FROM etl.latest_load
 ORDER BY partition_day

@@ -1,11 +1,12 @@
 -- The days that staging holds, and the version of the object that each was staged from.
 --
--- Rows: partition_day, uri, etag, is_loaded (whether the mart holds the day as it is staged), by
--- day.
+-- Rows: partition_day, uri, etag, is_loaded (whether the mart holds the day as it is staged),
+-- is_adopted (whether it was carried over from an old database), by day.
 SELECT
     partition_day,
     uri,
     etag,
-    load_id IS NOT NULL AS is_loaded
+    load_id IS NOT NULL AS is_loaded,
+    report_id IS NULL AS is_adopted
 FROM etl.staged_day
 ORDER BY partition_day

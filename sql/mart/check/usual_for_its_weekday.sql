@@ -3,7 +3,8 @@
 --
 -- The source's rows vary little (800 to 1,200 a day), so half or twice as many are far; its orders
 -- vary from 18 to 523, so only a twentieth or twenty times as many are.
--- Days with fewer than two such weeks before them are left out: nothing is usual yet.
+-- Days with fewer than two such weeks before them are left out: nothing is usual yet. Adopted days
+-- don't count: an old database has other rows than the source.
 -- Parameters: days (date[]).
 -- Rows: partition_day, rows_read, usual_rows, kept, usual_orders, is_unusual; in order of the days.
 WITH
@@ -20,6 +21,7 @@ usual AS (
             loading.partition_day - 21,
             loading.partition_day - 28
         )
+    WHERE before.report_id IS NOT NULL
     GROUP BY loading.partition_day
     HAVING count(*) >= 2
 )

@@ -1,0 +1,152 @@
+"""Carrying an old database over: the days that the source no longer has.
+
+An adopted day is staged and loaded as any other, so that dimensions, weekly figures, checks and
+`rebuild` know no difference. What tells it from the others is its load record: no report, and the
+old table's address as its uri (`mart.loaded_day.adopted_from`). The source always wins: a day that
+it was loaded from is left alone here, and a load from it replaces an adopted day.
+
+Of a day the raw rows are taken if the old staging still has them, for those are orders as they were
+delivered. Else the facts are: with names from the dimensions, and an md5 in the place of uniq_id.
+"""
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import polars as pl
+
+from etl_assets.assets.mart import Offences, bring_up_to_date
+from etl_assets.assets.staging import ReadFile, copy_in, swap_in
+from etl_assets.errors import EtlError
+from etl_assets.old_database import FACTS, ORDERS, address, require_old_tables
+from etl_assets.order_log import KNOWN_COLUMNS, parse, read_body
+from etl_assets.resources.object_store import StoredObject
+from etl_assets.resources.warehouse import (
+    Connection,
+    OldDatabase,
+    Warehouse,
+    loading,
+    rows,
+    writing,
+)
+from etl_assets.source import RawFile
+from etl_assets.statements import statement
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What was adopted.
+
+    Attributes:
+        days: the days adopted now, in order.
+        from_facts: those of them of which only the facts were left.
+        unchanged: days that had been adopted before, just as they are.
+        from_source: days of the old database that were loaded from the source, and left alone.
+        counts: what became of the rows of each day adopted: rows_read, copies, rejected, kept.
+    """
+
+    days: list[date]
+    from_facts: list[date]
+    unchanged: list[date]
+    from_source: list[date]
+    counts: list[dict[str, int]]
+
+
+def adopt(
+    warehouse: Warehouse,
+    old: OldDatabase,
+    *,
+    first: date | None = None,
+    last: date | None = None,
+    keep_copies: bool = False,
+) -> Adoption:
+    """Carry the old database's days over, from first to last, in one transaction.
+
+    Equal facts of a day are copies, and one of them is taken, unless `keep_copies`. Safe to run
+    twice: a day whose old rows have not changed is left as it is.
+
+    Raises:
+        EtlError: it is no old database, or a check failed; nothing was changed.
+        FileRefused: a name in it is over a megabyte long; nothing was changed.
+    """
+    wanted = {"first": first, "last": last, "keep_copies": keep_copies}
+    days = old.run(lambda connection: _read(connection, wanted))
+    run_id = f"adopt-{uuid.uuid4()}"
+    with loading(warehouse, list(days)):
+        try:
+            return warehouse.run(lambda connection: _adopt(connection, days, run_id))
+        except Offences as offences:
+            raise EtlError(
+                f"Nothing was adopted, for the mart would be wrong on these days: {offences}"
+            ) from None
+
+
+def _read(connection: Connection, wanted: Mapping[str, object]) -> dict[date, ReadFile]:
+    """Return what the old database holds of each day, in order, as of one moment."""
+    with connection.transaction():
+        has_orders = require_old_tables(connection)
+        days = _read_table(connection, FACTS, "adopt/facts", wanted)
+        orders = _read_table(connection, ORDERS, "adopt/orders", wanted) if has_orders else {}
+    for day, file in orders.items():
+        if day not in days or _sold(days[day]) <= _sold(file):
+            days[day] = file
+    return dict(sorted(days.items()))
+
+
+def _sold(file: ReadFile) -> set[tuple[int, int]]:
+    """Return who bought what: raw rows that lack any of it are not all that the facts came from."""
+    return set(file.content.orders.select("customer_id", "item_id").iter_rows())
+
+
+def _read_table(
+    connection: Connection, table: str, query: str, wanted: Mapping[str, object]
+) -> dict[date, ReadFile]:
+    """Read each day's rows as if they were an object of the source that holds the day alone."""
+    uri = address(connection, table)
+    # Of the server's own, or all the history would be fetched at once.
+    with connection.cursor("old_rows") as cursor:
+        cursor.execute(statement(query), wanted)
+        by_day = groupby(cursor, key=itemgetter("partition_day"))
+        return {day: _read_day(uri, day, list(old_rows)) for day, old_rows in by_day}
+
+
+def _read_day(uri: str, day: date, old_rows: Sequence[Mapping[str, Any]]) -> ReadFile:
+    began = time.monotonic()
+    texts = pl.from_dicts(old_rows, schema=dict.fromkeys(KNOWN_COLUMNS, pl.String))
+    body = read_body(iter([texts.write_csv().encode()]))
+    stored = StoredObject(uri, body.sha256, len(body.content))
+    return ReadFile(
+        raw_files=(RawFile(day, stored, report_id=None, increment_id=None),),
+        covers=(day, day),
+        sha256=body.sha256,
+        content=parse(body, day, day),
+        seconds={"parse": time.monotonic() - began},
+    )
+
+
+def _adopt(connection: Connection, days: Mapping[date, ReadFile], run_id: str) -> Adoption:
+    with writing(connection):
+        staged = {row["partition_day"]: row for row in rows(connection, "etl/staged_days")}
+        from_source = [day for day in days if day in staged and not staged[day]["is_adopted"]]
+        unchanged = [
+            day
+            for day, file in days.items()
+            if day in staged and staged[day]["is_adopted"] and staged[day]["etag"] == file.sha256
+        ]
+        to_adopt = sorted(days.keys() - {*from_source, *unchanged})
+        files = [days[day] for day in to_adopt]
+        if files:
+            swap_in(connection, files, run_id, copy_in(connection, files))
+            bring_up_to_date(connection, to_adopt, run_id=run_id, only_unloaded=False)
+    return Adoption(
+        days=to_adopt,
+        from_facts=[file.days[0] for file in files if file.raw_files[0].stored.uri.endswith(FACTS)],
+        unchanged=unchanged,
+        from_source=from_source,
+        counts=[file.count(file.days[0]) for file in files],
+    )

@@ -1,0 +1,19 @@
+-- Old facts whose date_id is no epoch second since 2000 and not in the calendar either.
+--
+-- On the old database.
+-- Rows: found (how many), date_id (one of them); none when every fact has its day.
+SELECT
+    count(*) AS found,
+    min(f_sales.date_id)::text AS date_id
+FROM mart.f_sales
+WHERE
+    (f_sales.date_id < 946684800) IS NOT FALSE
+    AND NOT EXISTS (
+        SELECT FROM mart.d_calendar
+        WHERE
+            d_calendar.date_id = f_sales.date_id
+            AND coalesce(
+                to_jsonb(d_calendar) ->> 'date_actual', to_jsonb(d_calendar) ->> 'fact_date'
+            ) IS NOT NULL
+    )
+HAVING count(*) > 0
