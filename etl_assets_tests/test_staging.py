@@ -224,15 +224,15 @@ def test_what_a_new_load_of_a_day_has_changed_is_recorded(open_pipeline: OpenPip
         "added": 4,
         "gone": 0,
         "altered": 0,
-        "revenue_before": 0,
-        "revenue_after": 400,
+        "revenue_before": "0",
+        "revenue_after": "400.00",
     }
     assert second == {
         "added": 1,
         "gone": 1,
         "altered": 1,
-        "revenue_before": 400,
-        "revenue_after": 250,
+        "revenue_before": "400.00",
+        "revenue_after": "250.00",
     }
 
 
