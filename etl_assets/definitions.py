@@ -16,6 +16,7 @@ from etl_assets.assets import (
 from etl_assets.automation.alarms import alarms
 from etl_assets.automation.failed_days import failed_days, no_failed_days
 from etl_assets.automation.jobs import JOBS
+from etl_assets.automation.maintenance import maintenance, nightly_maintenance
 from etl_assets.automation.sensors import schedules, sensors
 from etl_assets.partitions import daily_partitions
 from etl_assets.resources import ObjectStoreResource, ReportApiResource, WarehouseResource
@@ -36,9 +37,9 @@ def build_defs(settings: PartitionSettings) -> dg.Definitions:
             ]
         ),
         asset_checks=[no_failed_days],
-        jobs=JOBS,
+        jobs=[*JOBS, maintenance],
         sensors=[*sensors(settings), failed_days, alarms(settings)],
-        schedules=schedules(settings),
+        schedules=[*schedules(settings), nightly_maintenance(settings)],
         resources={
             "report_api": ReportApiResource(),
             "object_store": ObjectStoreResource(),

@@ -279,6 +279,13 @@ class AlarmSettings(_Settings):
     )
 
 
+class MaintenanceSettings(_Settings):
+    """How long Dagster's own storage keeps what has run."""
+
+    # Re-deliveries are looked for 14 days back, and their failed tries counted.
+    keep_runs_days: int = Field(default=90, alias="ETL_KEEP_RUNS_DAYS", ge=15)
+
+
 class LoadSettings(_Settings):
     """What a load accepts."""
 

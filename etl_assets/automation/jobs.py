@@ -10,7 +10,7 @@ ORDER_INCREMENT = "order_increment"
 ORDER_REPORT_JOB = "order_report_job"
 
 _ALL = dg.AssetSelection.all() - dg.AssetSelection.checks(NO_FAILED_DAYS)
-_NOT_AGAIN = {MAX_RETRIES_TAG: "0"}
+NOT_AGAIN = {MAX_RETRIES_TAG: "0"}
 """On what the planner launches: where a run was killed it plans anew, so Dagster does not retry."""
 _REPORT = dg.AssetSelection.assets(ORDER_REPORT)
 
@@ -22,13 +22,13 @@ order_backfill = dg.define_asset_job(
 order_increment = dg.define_asset_job(
     ORDER_INCREMENT,
     selection=_ALL - _REPORT,
-    tags=_NOT_AGAIN,
+    tags=NOT_AGAIN,
     description="Loads a day.",
 )
 order_report_job = dg.define_asset_job(
     ORDER_REPORT_JOB,
     selection=_REPORT,
-    tags=_NOT_AGAIN,
+    tags=NOT_AGAIN,
     description="Asks for the report and waits for it.",
 )
 

@@ -1,32 +1,16 @@
 """The project's dagster.yaml on a PostgreSQL: what Dagster makes of it."""
 
-import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.execution.retries import auto_reexecution_should_retry_run
-from dagster._core.instance.ref import InstanceRef
 
 from etl_assets.automation.jobs import ORDER_BACKFILL, ORDER_INCREMENT, ORDER_REPORT_JOB
 from etl_assets.definitions import build_defs
 from etl_assets.settings import PartitionSettings
-from etl_assets.shipped import shipped
-from etl_assets_tests.conftest import MakeDatabase
-
-
-@pytest.fixture
-def instance(
-    make_database: MakeDatabase, environment: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[dg.DagsterInstance]:
-    url = make_database("template0").replace("postgresql://", "postgresql+psycopg2://")
-    environment.setenv("DAGSTER_POSTGRES_URL", url)
-    shutil.copy(shipped("dagster.yaml"), tmp_path)
-    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(tmp_path))) as instance:
-        yield instance
 
 
 @dg.job
