@@ -5,6 +5,7 @@ whose caller has a name of its own, which keeps the addresses of two tests apart
 user may do what `etl_writer` may, and no more.
 """
 
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -28,6 +29,9 @@ from etl_assets_tests.files import MONDAY, REAL_FILES, RealFiles, csv_file
 from etl_assets_tests.pipeline import Pipeline
 
 PASSWORD = "a-users-password"
+
+# A shell that runs the tests in the background has it ignored, which all that they start inherits.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = count(1)
 

@@ -73,8 +73,8 @@ def test_a_day_that_the_source_no_longer_has_blocks_and_says_what_to_do(
         pipeline.files.orders = csv_file(order(first), order(last), columns=without("status"))
         etl("backfill", "--new-report")
     error = etl("increment", code=1).stderr
-    assert error.startswith("The source no longer has 2024-02-28: ")
-    assert "etl-assets backfill --new-report --from 2024-02-28 --to 2024-02-28" in error
+    assert error.startswith("The source no longer has 2024-02-28: it is between two reports")
+    assert "set ETL_START_DATE to a day after it" in error
 
 
 @pytest.mark.usefixtures("impatient", "pipeline")
