@@ -7,10 +7,15 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 import pytest
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
-from dagster._core.storage.tags import PARTITION_NAME_TAG
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.storage.tags import PARTITION_NAME_TAG, WILL_RETRY_TAG
 
 from etl_assets.assets.common import STAGING
-from etl_assets.automation.jobs import ORDER_INCREMENT, ORDER_REPORT_JOB
+from etl_assets.automation.jobs import ORDER_BACKFILL, ORDER_INCREMENT, ORDER_REPORT_JOB
 from etl_assets.automation.planner import (
     AskForReport,
     Blocked,
@@ -310,6 +315,19 @@ def test_the_days_of_a_backfill_that_is_yet_to_be_launched_are_waited_for(
     assert pipeline.planner().next() == Wait(f"{MONDAY} is being loaded")
     pipeline.instance.update_backfill(backfill.with_status(BulkActionStatus.COMPLETED_SUCCESS))
     assert pipeline.planner().next() == Load(MONDAY)
+
+
+def test_a_killed_backfill_that_dagster_runs_again_is_waited_for(pipeline: Pipeline) -> None:
+    job = build_defs(PartitionSettings.read()).resolve_job_def(ORDER_BACKFILL)
+    location = RegisteredCodeLocationOrigin("etl_assets")
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), ORDER_BACKFILL)
+    tags = {PARTITION_NAME_TAG: str(SUNDAY_BEFORE), WILL_RETRY_TAG: "true"}
+    run = pipeline.instance.create_run_for_job(
+        job, status=dg.DagsterRunStatus.FAILURE, tags=tags, remote_job_origin=origin
+    )
+    assert pipeline.planner().next() == Wait(f"{SUNDAY_BEFORE} is being loaded")
+    pipeline.instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: "false"})
+    assert pipeline.planner().next() == Load(SUNDAY_BEFORE)
 
 
 def test_failed_tries_are_followed_by_growing_pauses_and_three_block(

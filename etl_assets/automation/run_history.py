@@ -14,7 +14,12 @@ from dagster._core.execution.backfill import (
     BulkActionStatus,
     PartitionBackfill,
 )
-from dagster._core.storage.tags import PARTITION_NAME_TAG, RUN_FAILURE_REASON_TAG
+from dagster._core.storage.tags import (
+    AUTO_RETRY_RUN_ID_TAG,
+    PARTITION_NAME_TAG,
+    RUN_FAILURE_REASON_TAG,
+    WILL_RETRY_TAG,
+)
 
 from etl_assets.assets.common import ORDER_REPORT, PLANNED_TAG, RAW, STAGING, mart_key
 from etl_assets.assets.mart import TABLES
@@ -77,9 +82,7 @@ class RunHistory:
             run = record.dagster_run
             shows_life = not set(being_loaded).isdisjoint(days_of(run)) or self._spoke(record)
             if not shows_life and self._is_started(run):
-                self._instance.report_run_failed(
-                    run, "The run's process is gone: it was killed. The day is loaded by another."
-                )
+                self._instance.report_run_failed(run, "The run's process is gone: it was killed")
 
     def failures(self, tags: dict[str, str]) -> Failures:
         """Return the failed tries among the runs with these tags, since the last success.
@@ -132,10 +135,32 @@ class RunHistory:
                 or (status in _STARTED and self._spoke(record))
             ):
                 yield record.dagster_run
+        yield from self._to_be_retried()
 
-    def _records(self, statuses: Sequence[dg.DagsterRunStatus]) -> list[dg.RunRecord]:
+    def _to_be_retried(self) -> Iterator[dg.DagsterRun]:
+        """Give the failed runs that Dagster is about to launch again."""
+        of_late = datetime.now(UTC) - _STARTS_WITHIN
+        failed = self._records(
+            [dg.DagsterRunStatus.FAILURE], {WILL_RETRY_TAG: "true"}, updated_after=of_late
+        )
+        for record in failed:
+            run = record.dagster_run
+            is_launched = AUTO_RETRY_RUN_ID_TAG in run.tags
+            # It was perhaps not yet, a moment ago, when the queue was looked at.
+            just_now = _is_recent(record.update_timestamp, _SILENT_FOR)
+            # A run of the command line has no origin to be launched from.
+            if run.remote_job_origin and (just_now or not is_launched):
+                yield run
+
+    def _records(
+        self,
+        statuses: Sequence[dg.DagsterRunStatus],
+        tags: Mapping[str, str] | None = None,
+        updated_after: datetime | None = None,
+    ) -> list[dg.RunRecord]:
         """Return our runs; the instance may have those of other code locations too."""
-        records = self._instance.get_run_records(dg.RunsFilter(statuses=statuses))
+        filters = dg.RunsFilter(statuses=statuses, tags=tags, updated_after=updated_after)
+        records = self._instance.get_run_records(filters)
         return [record for record in records if _is_ours(record.dagster_run)]
 
     def _spoke(self, record: dg.RunRecord) -> bool:

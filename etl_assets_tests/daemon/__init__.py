@@ -1,0 +1,1 @@
+"""Dagster's webserver and daemon as they run in production, on dagster-postgres."""
