@@ -125,6 +125,11 @@ class ObjectStore:
         bucket, key = bucket_and_key(uri)
         with self._errors(uri):
             head = self._client.head_object(Bucket=bucket, Key=key)
+        if "ETag" not in head or "ContentLength" not in head:
+            raise EtlError(
+                f"{uri} at {self._endpoint_url}: the answer has no ETag and size, so it is not an "
+                "object store's. Check AWS_ENDPOINT_URL_S3"
+            )
         return StoredObject(uri, head["ETag"], head["ContentLength"])
 
     def _read_once(self, found: StoredObject, consume: Callable[[Iterator[bytes]], T]) -> T:
@@ -143,6 +148,7 @@ class ObjectStore:
     def _errors(self, uri: str) -> Generator[None]:
         """Tell transient faults from permanent ones, and say what to do about those."""
         from botocore import exceptions  # noqa: PLC0415
+        from botocore.parsers import ResponseParserError  # noqa: PLC0415
         from urllib3.exceptions import ProtocolError  # noqa: PLC0415
 
         where = f"{uri} at {self._endpoint_url}"
@@ -165,9 +171,10 @@ class ObjectStore:
                 f"{where}: the object store could not be reached or broke off "
                 f"({type(error).__name__}). Check AWS_ENDPOINT_URL_S3 and the network"
             ) from error
-        except exceptions.BotoCoreError as error:
+        except (exceptions.BotoCoreError, ResponseParserError) as error:
             raise EtlError(
-                f"{where}: the object store can't be asked for that ({type(error).__name__})"
+                f"{where}: that can't be asked, or the answer is not an object store's "
+                f"({type(error).__name__}). Check AWS_ENDPOINT_URL_S3"
             ) from error
 
 
@@ -209,7 +216,9 @@ def _client_error(where: str, error: "ClientError") -> EtlError | Transient:
         return Transient(answered)
     match status:
         case 404:
-            return ObjectMissing(f"{where}: there is no such object")
+            return ObjectMissing(
+                f"{where}: there is no such object. Run the day again to look anew"
+            )
         case 412:
             return ObjectChanged(f"{where}: the object was replaced meanwhile. Run the day again")
         case 401 | 403:

@@ -2,7 +2,7 @@
 
 `service` is what callers see and what tests steer; `content` says what a source of files is,
 `generated` makes files up and `given` serves ready ones; `ledger` remembers over a restart what was
-asked for and written; `faults` misbehaves on request.
+asked for and written; `serving` lets it answer calls, and `faults` misbehave on request.
 """
 
 from etl_assets.embedded.simulator.content import SourceFiles

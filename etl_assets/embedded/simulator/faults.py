@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,15 +22,16 @@ class Fault:
     """How calls of a path go wrong.
 
     Attributes:
-        path: the calls it strikes, such as `/get_report`.
+        path: the calls it strikes, such as `/get_report`, or `*/user_order_log.csv`.
         status: answer with this status instead of asking the API; None leaves its answer.
         body: the body that goes with `status`.
         headers: the headers that go with `status`, such as `Retry-After`.
-        reset: reset the connection instead of answering.
+        reset: reset the connection instead of answering, or after `cut_after` bytes.
         delay: seconds before anything happens.
         drip: seconds after each byte of the body.
         cut_after: end the connection after so many bytes of the body.
         times: how many calls it strikes; None for all until it is removed.
+        method: the method of the calls that it strikes; None for any.
     """
 
     path: str
@@ -41,6 +43,7 @@ class Fault:
     drip: float = 0.0
     cut_after: int | None = None
     times: int | None = 1
+    method: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,11 @@ class Faults:
         with self._lock:
             self._pending.clear()
 
-    def take(self, path: str) -> Fault | None:
-        """Return the fault that strikes this call of the path, used up by one."""
+    def take(self, method: str, path: str) -> Fault | None:
+        """Return the fault that strikes this call, used up by one."""
         with self._lock:
             for position, (fault, left) in enumerate(self._pending):
-                if fault.path != path:
+                if fault.method not in {None, method} or not fnmatchcase(path, fault.path):
                     continue
                 if left == 1:
                     del self._pending[position]
@@ -105,23 +108,26 @@ class Misbehaving:
         path = request.url.path
         query = dict(request.query_params)
         self._calls.append(Call(request.method, path, query, datetime.now(UTC)))
-        fault = self._faults.take(path)
+        fault = self._faults.take(request.method, path)
         if fault is None:
             await self._api(scope, receive, send)
             return
         await asyncio.sleep(fault.delay)
-        if fault.reset:
-            _reset(self._transport(scope))
-            await asyncio.sleep(0)  # the server learns of it before it misses the answer
+        transport = self._transport(scope) if fault.reset else None
+        if transport and fault.cut_after is None:
+            await _reset(transport)
             return
         answer: ASGIApp = self._api
         if fault.status is not None:
             answer = Response(fault.body, fault.status, dict(fault.headers))
-        await answer(scope, receive, _damaging(send, fault))
+        await answer(scope, receive, _damaging(send, fault, transport))
 
 
-def _damaging(send: Send, fault: Fault) -> Send:
-    """Return a `send` that drips or cuts the body of the answer, which comes in one piece."""
+def _damaging(send: Send, fault: Fault, transport: asyncio.Transport | None) -> Send:
+    """Return a `send` that drips or cuts the body of the answer, which comes in one piece.
+
+    With `transport` the connection is reset where the body is cut.
+    """
 
     async def damaged(message: Message) -> None:
         if message["type"] != "http.response.body":
@@ -132,6 +138,8 @@ def _damaging(send: Send, fault: Fault) -> Send:
         for piece in pieces:
             await send({"type": message["type"], "body": piece, "more_body": True})
             await asyncio.sleep(fault.drip)
+        if transport:
+            await _reset(transport)
         # An answer that never completes makes the server close the connection.
         if fault.cut_after is None:
             await send({"type": message["type"], "body": b""})
@@ -139,9 +147,10 @@ def _damaging(send: Send, fault: Fault) -> Send:
     return damaged
 
 
-def _reset(transport: asyncio.Transport) -> None:
+async def _reset(transport: asyncio.Transport) -> None:
     """End the connection with a TCP reset, as a failing load balancer does."""
     connection: socket.socket = transport.get_extra_info("socket")
     linger_for_no_time = struct.pack("ii", 1, 0)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_for_no_time)
     transport.abort()
+    await asyncio.sleep(0)  # the server learns of it before it misses the answer

@@ -4,10 +4,7 @@ A thread, so that tests steer it while it runs: set `today` or `report_seconds`,
 `redeliver` a day, look at `calls`.
 """
 
-import asyncio
 import hmac
-import socket
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,20 +12,19 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from starlette.types import Scope
 
 from etl_assets.embedded.folder import kept_secret
 from etl_assets.embedded.object_store import EmbeddedObjectStore
 from etl_assets.embedded.ports import LOOPBACK
 from etl_assets.embedded.simulator.content import SourceFiles
 from etl_assets.embedded.simulator.deliveries import Deliveries, increment_keys, report_keys
-from etl_assets.embedded.simulator.faults import Call, Faults, Misbehaving
+from etl_assets.embedded.simulator.faults import Call, Faults
 from etl_assets.embedded.simulator.ledger import Increment, Ledger, Report
+from etl_assets.embedded.simulator.serving import served
 
 
 class Simulator:
@@ -96,25 +92,15 @@ class Simulator:
             self._deliveries = stack.enter_context(
                 Deliveries(self._store, self._ledger, self._files, self._folder)
             )
-            listener = stack.enter_context(socket.create_server((self._listen, self._wanted_port)))
-            self._port = listener.getsockname()[1]
-            self._server = uvicorn.Server(
-                uvicorn.Config(
-                    Misbehaving(self._api(), self.faults, self.calls, self._connection),
-                    lifespan="off",
-                    log_config=None,
-                    log_level="error",
-                    access_log=False,
-                    timeout_graceful_shutdown=1,
+            self._port = stack.enter_context(
+                served(
+                    self._api(),
+                    self.faults,
+                    self.calls,
+                    listen=self._listen,
+                    port=self._wanted_port,
                 )
             )
-            thread = threading.Thread(
-                target=self._server.run, args=([listener],), name="report-api", daemon=True
-            )
-            # Before it starts: Ctrl-C may come in the middle of that.
-            stack.callback(lambda: thread.join() if thread.ident else None)
-            stack.callback(setattr, self._server, "should_exit", True)
-            thread.start()
             self._running = stack.pop_all()
 
     def stop(self) -> None:
@@ -142,12 +128,6 @@ class Simulator:
                 Route("/get_increment", self._for_known(self._get_increment), methods=["GET"]),
             ]
         )
-
-    def _connection(self, scope: Scope) -> asyncio.Transport:
-        """Return the connection that a call came by."""
-        transports = [each.transport for each in self._server.server_state.connections]
-        client = scope["client"]
-        return next(each for each in transports if each.get_extra_info("peername") == client)
 
     def _for_known(
         self, endpoint: Callable[[Request], JSONResponse]
