@@ -20,7 +20,8 @@ from typing import Any
 
 import polars as pl
 
-from etl_assets.assets.mart import Offences, bring_up_to_date
+from etl_assets.assets.checks import Offences
+from etl_assets.assets.mart import bring_up_to_date
 from etl_assets.assets.staging import ReadFile, copy_in, swap_in
 from etl_assets.errors import EtlError
 from etl_assets.old_database import FACTS, ORDERS, address, require_old_tables

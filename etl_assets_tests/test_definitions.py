@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from etl_assets.assets.mart import CHECKS, LINEAGE, TABLES
+from etl_assets.assets.checks import CHECKS
+from etl_assets.assets.mart import LINEAGE, TABLES
 from etl_assets.automation.jobs import JOBS, ORDER_BACKFILL, ORDER_INCREMENT, ORDER_REPORT_JOB
 from etl_assets.definitions import build_defs, defs
 from etl_assets.errors import ConfigurationError

@@ -15,8 +15,9 @@ import psycopg
 import pytest
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from etl_assets.assets.checks import CHECKS
 from etl_assets.assets.common import mart_key
-from etl_assets.assets.mart import CHECKS, TABLES, load_mart
+from etl_assets.assets.mart import TABLES, load_mart
 from etl_assets.automation.jobs import ORDER_INCREMENT
 from etl_assets.embedded.simulator import GivenFiles
 from etl_assets.errors import EtlError

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from etl_assets.assets.mart import CHECKS
+from etl_assets.assets.checks import CHECKS
 from etl_assets.assets.retention import chart
 from etl_assets.embedded.simulator import GivenFiles
 from etl_assets_tests.conftest import OpenPipeline

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import dagster as dg
 
-from etl_assets.assets.mart import USUAL_CHECK
+from etl_assets.assets.checks import USUAL_CHECK
 from etl_assets.embedded.simulator import GivenFiles
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.files import MONDAY, csv_file, order
