@@ -20,7 +20,7 @@ from psycopg.types.json import Jsonb
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from etl_assets.errors import DayNotInSource, EtlError, ObjectMissing, Unavailable
-from etl_assets.resources.object_store import ObjectStore, StoredObject, object_uri
+from etl_assets.resources.object_store import ObjectStore, StoredObject, is_address, object_uri
 from etl_assets.resources.report_api import NotFound, Report, ReportApi
 from etl_assets.resources.warehouse import Warehouse
 
@@ -303,8 +303,13 @@ class Source:
                 return [object_uri(url)]
         known = [url for urls in (paths, *neighbours) for url in urls.values()]
         bucket = _bucket(known[0]) if known else _DEFAULT_BUCKET
-        prefix = f"s3://{bucket}/cohort_{self._api.cohort}/{self._api.nickname}/project/{folder}"
-        return [f"{prefix}/{name}{suffix}.csv" for name in _ORDER_LOGS]
+        prefix = f"cohort_{self._api.cohort}/{self._api.nickname}/project/{folder}"
+        if not is_address(bucket, prefix):
+            raise EtlError(
+                f"The report API names the report or increment {folder[:200]!r}, which can't be a "
+                "part of an address. Ask who runs the API"
+            )
+        return [f"s3://{bucket}/{prefix}/{name}{suffix}.csv" for name in _ORDER_LOGS]
 
 
 @dataclass(frozen=True)

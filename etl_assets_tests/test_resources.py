@@ -400,8 +400,44 @@ def test_any_other_answer_of_the_store_is_said_at_once(
     assert calls(pipeline, "/b/k") == 1
 
 
-def test_only_bucket_and_key_of_an_address_count() -> None:
-    assert object_uri("https://host:9/bucket/a/b%20c%3D.csv?x=1") == "s3://bucket/a/b c=.csv"
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://host/bucket/a/b%20c%3D.csv",
+        "http://other:9/bucket/a/b%20c%3D.csv?X-Amz-Signature=1&x=/other/key#/other/key",
+        "https://user:password@169.254.169.254/bucket/a/b%20c%3D.csv",
+        "https://[::1]:9/bucket/a/b%20c%3D.csv",
+        "https://хост/bucket%2Fa%2Fb c=.csv",
+        "https://host//bucket/a/b%20c=.csv",
+    ],
+)
+def test_only_bucket_and_key_of_an_address_count(url: str) -> None:
+    assert object_uri(url) == "s3://bucket/a/b c=.csv"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "bucket/key", "//host/bucket/key", "s3://bucket/key", "file:///etc/passwd"),
+        *(
+            "gopher://host/bucket/key",
+            "https://host",
+            "https://host/bucket",
+            "https://host/bucket/",
+        ),
+        *("https://[::1/bucket/key", "https://host/bucket/%ff", "https://host/bucket/a%0d%0ab"),
+        *("https://host/bucket/../other/key", "https://host/bucket/%2e%2e/other/key"),
+        *("https://host/bucket/a/..%2f..%2fother", "https://host/bucket/./key"),
+        "https://host/../../etc/passwd",
+        "https://host/arn:aws:s3:us-east-1:123456789012:accesspoint/evil/key",
+        "https://host/bucket@evil/key",
+        f"https://host/{'b' * 300}/key",
+        "https://host/bucket/a\u202eb",
+    ],
+)
+def test_what_is_no_address_of_an_object_is_refused(url: str) -> None:
+    with pytest.raises(EtlError, match="which is no address of the form https://host/bucket/key"):
+        object_uri(url)
 
 
 # --- The warehouse --------------------------------------------------------------------------------

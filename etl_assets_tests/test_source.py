@@ -337,6 +337,27 @@ def test_an_address_that_is_none_is_said(pipeline: Pipeline, url: str) -> None:
         pipeline.source.find([MONDAY], Choice.kept)
 
 
+@pytest.mark.parametrize("increment_id", ["../../../other", "a/./b"])
+def test_an_id_that_would_lead_elsewhere_is_refused(pipeline: Pipeline, increment_id: str) -> None:
+    reported(pipeline, {})
+    pipeline.simulator.faults.add(answer("/get_increment", increment_id=increment_id))
+    with pytest.raises(EtlError, match="which can't be a part of an address"):
+        pipeline.source.find([WEDNESDAY], Choice.kept)
+
+
+def test_of_the_files_urls_only_what_counts_is_shown(pipeline: Pipeline) -> None:
+    paths = {
+        "user_order_log": f"https://user:hush@host/{BUCKET}/a.csv?X-Amz-Signature=hush",
+        "price_log": "javascript:hush",
+    }
+    pipeline.simulator.faults.add(answer("/get_report", **REPORT, s3_path=paths))
+    run_id = pipeline.run(job="order_report_job")
+    assert pipeline.metadata(run_id, "order_report")["files"] == {
+        "user_order_log": f"s3://{BUCKET}/a.csv",
+        "price_log": "no address of the form https://host/bucket/key",
+    }
+
+
 # --- The report -----------------------------------------------------------------------------------
 
 

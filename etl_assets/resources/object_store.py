@@ -5,6 +5,7 @@ API as URLs; only their bucket and key count, the endpoint is the configured one
 of the API can make us call another host.
 """
 
+import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ T = TypeVar("T")
 CHUNK_BYTES = 1 << 20
 """The size of the pieces that an object is read in."""
 
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _TRANSIENT_CODES = frozenset({"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable"})
 
 
@@ -51,15 +53,32 @@ def object_uri(url: str) -> str:
     's3://s3-sprint3/cohort_23/me/project/TWpB=/user_order_log.csv'
 
     Raises:
-        EtlError: the URL has no bucket and key.
+        EtlError: the URL has no bucket and key, or none that can be asked for.
     """
-    bucket, _, key = unquote(urlsplit(url).path).lstrip("/").partition("/")
-    if not bucket or not key or urlsplit(url).scheme not in {"http", "https"}:
+    try:
+        parts = urlsplit(url)
+        path = unquote(parts.path, errors="strict")
+    except ValueError:
+        parts, path = urlsplit(""), ""
+    bucket, _, key = path.lstrip("/").partition("/")
+    if parts.scheme not in {"http", "https"} or not is_address(bucket, key):
         raise EtlError(
             f"The report API names the file {url[:200]!r}, which is no address of the form "
             "https://host/bucket/key. Ask who runs the API"
         )
     return f"s3://{bucket}/{key}"
+
+
+def is_address(bucket: str, key: str) -> bool:
+    """Return whether that can be asked of the store as it is.
+
+    A bucket's name that is an ARN would make the AWS library call another host, and the client
+    resolves `..` as a browser does, which leads into other buckets.
+    """
+    segments = key.split("/")
+    return bool(
+        _BUCKET.fullmatch(bucket) and key and key.isprintable() and not {".", ".."} & set(segments)
+    )
 
 
 def bucket_and_key(uri: str) -> tuple[str, str]:
