@@ -64,9 +64,12 @@ class Pipeline:
             EtlError: the run failed.
         """
         from etl_assets.partitions import in_words
+        from etl_assets.resources.warehouse import loading
 
         began = time.monotonic()
-        self.run(f"{doing} {in_words(days)}", job, days, **options)
+        # Between two steps too: whoever plans elsewhere may know nothing of this run.
+        with loading(self.warehouse, days):
+            self.run(f"{doing} {in_words(days)}", job, days, **options)
         loads = self.warehouse.rows("etl/latest_loads", {"days": list(days)})
         became = what_became_of_rows(loads)
         click.echo(f"{done} {in_words(days)}: {became}, in {time.monotonic() - began:.1f} s")

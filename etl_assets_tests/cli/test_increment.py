@@ -1,8 +1,12 @@
 """`etl-assets increment`: day after day, until the source has no more."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+
 import pytest
 
-from etl_assets.resources.warehouse import loading
+from etl_assets.resources.warehouse import days_being_loaded, loading
 from etl_assets_tests.cli.conftest import Etl
 from etl_assets_tests.files import (
     FRIDAY,
@@ -57,6 +61,21 @@ def test_a_day_that_another_process_loads_is_left_to_it(etl: Etl, pipeline: Pipe
     with loading(pipeline.warehouse, [THURSDAY]):
         result = etl("increment")
     assert result.stdout == "Nothing more to load: 2024-02-29 is being loaded\n"
+
+
+def test_a_day_is_shown_as_being_loaded_between_two_steps_too(
+    etl: Etl, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etl("backfill")
+    shown: list[set[date]] = []
+
+    @contextmanager
+    def progress(_: str) -> Iterator[Callable[[str], None]]:
+        yield lambda _: shown.append(days_being_loaded(pipeline.warehouse))
+
+    monkeypatch.setattr("etl_assets.cli.output.progress", progress)
+    etl("increment", "--until", THURSDAY)
+    assert shown == [{THURSDAY}] * 4
 
 
 def test_without_a_report_it_says_what_to_do(etl: Etl, pipeline: Pipeline) -> None:
