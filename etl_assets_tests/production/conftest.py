@@ -18,6 +18,7 @@ def instance(
 ) -> Iterator[dg.DagsterInstance]:
     url = make_database("template0").replace("postgresql://", "postgresql+psycopg2://")
     environment.setenv("DAGSTER_POSTGRES_URL", url)
+    environment.setenv("DAGSTER_EVENT_BATCH_SIZE", "50")
     shutil.copy(shipped("dagster.yaml"), tmp_path)
     with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(tmp_path))) as instance:
         yield instance
