@@ -90,6 +90,21 @@ def test_without_the_schema_it_says_how_to_get_it(
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize("text", ["2024-02-26'; DROP TABLE etl.load; --", "$(touch injected)"])
+@pytest.mark.parametrize(
+    "arguments",
+    [["backfill", "--from"], ["rebuild", "--to"], ["increment", "--until"], ["rejected"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_day_that_is_a_command_is_wrong_use(
+    etl: Etl, pipeline: Pipeline, arguments: list[str], text: str
+) -> None:
+    assert f"{text!r} is not a day such as" in etl(*arguments, text, code=2).stderr
+    assert pipeline.simulator.calls == []
+    assert pipeline.loads() == []
+    assert not Path("injected").exists()
+
+
 def test_a_malformed_setting_is_named_before_anything_starts(
     etl: Etl, pipeline: Pipeline, environment: pytest.MonkeyPatch
 ) -> None:
