@@ -154,11 +154,6 @@ class DagsterUi:
         self.page.get_by_text("RUN_SUCCESS").or_(self.page.get_by_text("RUN_FAILURE")).wait_for()
         return self.page.locator("body").inner_text()
 
-    def show_columns(self, asset: str) -> FloatRect:
-        """Show an asset's overview; return the page, down to the end of the columns."""
-        self._go(f"/assets/{asset}")
-        return self._down_to("Column name")
-
     def choose_days(self, job: str, first: date, last: date) -> Locator:
         """Open a job's dialog for a range of days, choose them, and return the dialog."""
         self._go(f"/locations/etl_assets/jobs/{job}")
