@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo ui test test-ui lint lock bench bench-big pictures clean
+.PHONY: demo ui test test-ui lint lock audit bench bench-big pictures clean
 
 demo: .venv/installed ## the whole pipeline on embedded parts, and the retention table
 	$(BIN)/etl-assets demo
@@ -26,6 +26,9 @@ lint: .venv/installed ## style, types and SQL
 lock: .venv/installed ## pin the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-annotate --all-extras --upgrade \
 		pyproject.toml -o constraints.txt
+
+audit: .venv/installed ## known vulnerabilities in what constraints.txt pins; needs the internet
+	$(BIN)/uvx pip-audit@2.10.1 --requirement constraints.txt --no-deps --disable-pip --strict
 
 bench: .venv/installed ## ratios of times, measured side by side: some minutes
 	$(BIN)/python -m benchmarks

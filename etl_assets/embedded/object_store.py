@@ -231,7 +231,8 @@ class EmbeddedObjectStore:
         if not self._ports:
             return []
         ports = [*self._ports.values(), self._ports["admin.port"] + _ADMIN_GRPC_OFFSET]
-        return [path for port in ports for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock")]
+        folder = Path("/tmp")  # noqa: S108  # it chooses that itself
+        return [path for port in ports for path in folder.glob(f"seaweedfs-*-{port}.sock")]
 
     def _remove_sockets(self) -> None:
         for path in self._sockets():

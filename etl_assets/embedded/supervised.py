@@ -82,7 +82,7 @@ class Supervised:
             for path in leftovers:
                 path.unlink(missing_ok=True)
             with log.open("wb") as output:
-                process = subprocess.Popen(
+                process = subprocess.Popen(  # noqa: S603  # our own command
                     [
                         *(sys.executable, "-I", "-S", supervise.__file__),
                         json.dumps(options | {"lock": descriptor}),
