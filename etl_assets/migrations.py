@@ -4,13 +4,13 @@ A migration is never changed once it has landed, and never drops data.
 """
 
 import logging
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any
 
 from psycopg.rows import tuple_row
 
 from etl_assets.errors import EtlError, SchemaMissing
-from etl_assets.resources.warehouse import MIGRATION_LOCK, Connection, Warehouse, rows
+from etl_assets.resources.warehouse import MIGRATION_LOCK, WRITER_LOCK, Connection, Warehouse, rows
 from etl_assets.statements import MIGRATIONS, statement
 
 
@@ -18,16 +18,20 @@ def migrate(warehouse: Warehouse) -> list[str]:
     """Bring the warehouse's schema up to date and return the names of the migrations applied.
 
     The roles of `sql/admin/roles.sql`, as far as they are there, are granted what they may do.
-    Safe to run twice, and by two processes at once: the second waits for the first.
+    Safe to run twice, by two processes at once (the second waits for the first), and while days are
+    loaded: what is being written is waited for, and what comes after waits.
 
     Raises:
         EtlError: the database has tables of our names that our migrations did not make.
     """
 
     def work(connection: Connection) -> list[str]:
-        # The lock is the session's, so it ends with it, however it ends.
+        # The locks are the session's, so they end with it, however it ends.
         connection.execute("SELECT pg_advisory_lock(%s, %s)", MIGRATION_LOCK)
         before = _applied(connection)
+        if _missing(before):
+            # A load locks tables in its own order: without, one would be a deadlock's victim.
+            connection.execute("SELECT pg_advisory_lock(%s, %s)", WRITER_LOCK)
         if not before:
             _refuse_foreign_tables(connection)
         connection.execute("CREATE SCHEMA IF NOT EXISTS etl")
@@ -45,8 +49,7 @@ def require_schema(warehouse: Warehouse) -> None:
     Raises:
         SchemaMissing: one is; `etl-assets migrate` applies it.
     """
-    shipped = {file.stem for file in _files()}
-    missing = sorted(shipped - set(warehouse.run(_applied)))
+    missing = _missing(warehouse.run(_applied))
     if missing:
         raise SchemaMissing(
             f"The warehouse's schema lacks {', '.join(missing)}. Run: etl-assets migrate"
@@ -68,8 +71,8 @@ def require_rights(warehouse: Warehouse) -> None:
         )
 
 
-def _files() -> list[Path]:
-    return sorted(MIGRATIONS.glob("*.sql"))
+def _missing(applied: Collection[str]) -> list[str]:
+    return sorted({file.stem for file in MIGRATIONS.glob("*.sql")} - set(applied))
 
 
 def _applied(connection: Connection) -> list[str]:

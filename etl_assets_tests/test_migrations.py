@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from etl_assets.errors import EtlError, SchemaMissing
 from etl_assets.migrations import migrate, require_schema
 from etl_assets.resources import Warehouse
+from etl_assets.resources.warehouse import writing
 from etl_assets.statements import MIGRATIONS
 from etl_assets_tests.conftest import PASSWORD, MakeDatabase, as_user
 from etl_assets_tests.pipeline import Row
@@ -49,6 +50,22 @@ def test_an_empty_database_gets_the_whole_schema(database: Database) -> None:
     assert migrate(database.warehouse) == ALL
     require_schema(database.warehouse)
     assert {"etl.load", "staging.user_order_log", "mart.f_sales"} <= database.relations()
+
+
+def test_what_is_being_written_is_waited_for(database: Database) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with database.warehouse.session() as connection, writing(connection):
+            migration = pool.submit(migrate, database.warehouse)
+            with pytest.raises(TimeoutError):
+                migration.result(timeout=1)
+            assert database.relations() == set()
+        assert migration.result() == ALL
+
+
+def test_where_nothing_is_left_to_do_nothing_is_waited_for(database: Database) -> None:
+    migrate(database.warehouse)
+    with database.warehouse.session() as connection, writing(connection):
+        assert migrate(database.warehouse) == []
 
 
 def test_nothing_is_left_to_do_the_second_time(database: Database) -> None:

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 Connection = psycopg.Connection[dict[str, Any]]
 
-_WRITER_LOCK = (0x65746C, 0)
+WRITER_LOCK = (0x65746C, 0)
 """Held by the one transaction that changes staging or the mart ("etl" in ASCII)."""
 
 MIGRATION_LOCK = (0x65746C, 1)
@@ -221,7 +221,7 @@ def writing(connection: Connection) -> Generator[None]:
     all that the writer before has done.
     """
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _WRITER_LOCK)
+        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", WRITER_LOCK)
         yield
 
 
