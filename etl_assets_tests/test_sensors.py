@@ -6,6 +6,19 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 import psycopg
 import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    ScheduleInstigatorData,
+    TickData,
+    TickStatus,
+)
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from etl_assets.automation.jobs import ORDER_INCREMENT, ORDER_REPORT_JOB
@@ -69,6 +82,39 @@ def test_the_schedule_asks_for_the_same_day() -> None:
         request = repository.get_schedule_def("daily_increment")(context)
     assert isinstance(request, dg.RunRequest)
     assert request.partition_key == str(TUESDAY)
+
+
+def test_the_sensor_leaves_the_day_to_a_tick_of_the_schedule_that_goes_on(
+    pipeline: Pipeline,
+) -> None:
+    # One in memory keeps no ticks.
+    instance = pipeline.open_for_the_test.enter_context(dg.DagsterInstance.local_temp())
+    pipeline.instance = instance
+    location = RegisteredCodeLocationOrigin("etl_assets")
+    repository = RemoteRepositoryOrigin(location, "__repository__")
+    state = InstigatorState(
+        RemoteInstigatorOrigin(repository, "daily_increment"),
+        InstigatorType.SCHEDULE,
+        InstigatorStatus.RUNNING,
+        ScheduleInstigatorData("0 6 * * *"),
+    )
+    instance.add_instigator_state(state)
+    begun = TickData(
+        state.instigator_origin_id,
+        "daily_increment",
+        InstigatorType.SCHEDULE,
+        TickStatus.STARTED,
+        datetime.now(UTC).timestamp(),
+        selector_id=state.selector_id,
+    )
+    ticking = instance.create_tick(begun)
+    assert why_not(pipeline) == "Schedule daily_increment is just looking for the next day"
+    instance.update_tick(ticking.with_status(TickStatus.SKIPPED))
+    assert launch(pipeline) == [TUESDAY]
+    # One of a daemon that was killed goes on for ever.
+    killed_at = (datetime.now(UTC) - timedelta(minutes=3)).timestamp()
+    instance.create_tick(begun._replace(timestamp=killed_at))
+    assert launch(pipeline) == [WEDNESDAY]
 
 
 def test_a_day_that_is_not_there_yet_is_waited_for(pipeline: Pipeline) -> None:

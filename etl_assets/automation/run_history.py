@@ -14,6 +14,7 @@ from dagster._core.execution.backfill import (
     BulkActionStatus,
     PartitionBackfill,
 )
+from dagster._core.scheduler.instigation import TickStatus
 from dagster._core.storage.tags import (
     AUTO_RETRY_RUN_ID_TAG,
     PARTITION_NAME_TAG,
@@ -39,6 +40,9 @@ _SILENT_FOR = timedelta(minutes=1)
 
 _SILENT_WITHOUT_DAYS_FOR = timedelta(minutes=15)
 """One that loads none has no locks, and waits for the report: its polls are what it says."""
+
+_TICKS_FOR = timedelta(minutes=2)
+"""A tick that goes on for longer is one of a daemon that was killed."""
 
 _LOOK_BACK = 20
 
@@ -67,6 +71,28 @@ class RunHistory:
         """
         of_runs = {day for run in self._under_way() for day in days_of(run)}
         return of_runs | {day for backfill in self._backfills() for day in _days_of(backfill)}
+
+    def is_ticking(self, instigator: str) -> bool:
+        """Return whether a tick of the sensor or schedule goes on; what it launches is no run yet.
+
+        Whoever plans asks this before it asks for the runs: of two that tick at once at least one
+        sees the other.
+        """
+        if self._instance.schedule_storage is None:
+            return False  # an instance in memory keeps no ticks
+        newest = (
+            tick
+            for state in self._instance.all_instigator_state()
+            if state.instigator_name == instigator
+            for tick in self._instance.get_ticks(
+                state.instigator_origin_id, state.selector_id, limit=1
+            )
+        )
+        return any(
+            tick.status is TickStatus.STARTED
+            and _is_recent(datetime.fromtimestamp(tick.timestamp, UTC), _TICKS_FOR)
+            for tick in newest
+        )
 
     def report_is_asked_for(self) -> bool:
         """Return whether a run that asks for a report waits, or goes on."""

@@ -55,6 +55,9 @@ _TICK_SECONDS = 30.0
 _REDELIVERY_DAYS = 14
 """How far back re-deliveries are looked for; the source's increments reach back seven days."""
 
+NEXT_INCREMENT = "next_increment"
+DAILY_INCREMENT = "daily_increment"
+
 _REDELIVERY_TAG = "etl_assets/redelivered_etag"
 
 
@@ -91,6 +94,7 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
     settings = AutomationSettings.read()
 
     @dg.sensor(
+        name=NEXT_INCREMENT,
         jobs=[order_increment, order_report_job],
         minimum_interval_seconds=settings.next_increment_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -99,6 +103,8 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
     )
     @in_time
     def next_increment(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if RunHistory(context.instance).is_ticking(DAILY_INCREMENT):
+            return dg.SkipReason(f"Schedule {DAILY_INCREMENT} is just looking for the next day")
         _, planner = tick_planner(context.instance, partitions)
         try:
             planner.end_killed_runs()
@@ -158,6 +164,7 @@ def schedules(partitions: PartitionSettings) -> list[dg.ScheduleDefinition]:
     """Return the schedule, for those who would rather load once a day than when a day is there."""
 
     @dg.schedule(
+        name=DAILY_INCREMENT,
         job=order_increment,
         cron_schedule="0 6 * * *",
         execution_timezone=partitions.timezone,
@@ -166,6 +173,8 @@ def schedules(partitions: PartitionSettings) -> list[dg.ScheduleDefinition]:
     )
     @in_time
     def daily_increment(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if RunHistory(context.instance).is_ticking(NEXT_INCREMENT):
+            return dg.SkipReason(f"Sensor {NEXT_INCREMENT} is just looking for the next day")
         _, planner = tick_planner(context.instance, partitions)
         return _load(planner.next())
 
@@ -198,7 +207,7 @@ def _load(
                 tags={PLANNED_TAG: "true"},
             )
         case AskForReport(why):
-            return dg.SkipReason(f"{why}. Sensor next_increment asks for a new report")
+            return dg.SkipReason(f"{why}. Sensor {NEXT_INCREMENT} asks for a new report")
         case _:
             return dg.SkipReason(_in_words(decision))
 
