@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo ui test test-ui lint lock audit bench bench-big pictures clean
+.PHONY: demo ui test test-ui soak lint lock audit bench bench-big pictures clean
 
 demo: .venv/installed ## the whole pipeline on embedded parts, and the retention table
 	$(BIN)/etl-assets demo
@@ -16,6 +16,9 @@ test: .venv/installed ## all tests, on a real PostgreSQL, S3 server and HTTP API
 
 test-ui: .venv/pictures ## the tests of Dagster's UI, in a headless Chromium
 	CHROMIUM="$${CHROMIUM:-chromium}" $(BIN)/pytest -m ui etl_assets_tests/ui
+
+soak: .venv/installed ## thousands of random histories of deliveries and runs: an hour
+	$(BIN)/pytest etl_assets_tests/test_model.py --hypothesis-profile=soak
 
 lint: .venv/installed ## style, types and SQL
 	$(BIN)/ruff check

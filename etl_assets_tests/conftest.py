@@ -17,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg.sql import SQL, Identifier
 from pydantic import SecretStr
 
@@ -32,6 +33,9 @@ PASSWORD = "a-users-password"
 
 # A shell that runs the tests in the background has it ignored, which all that they start inherits.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# For --hypothesis-profile=soak; a failure says how to have it again.
+settings.register_profile("soak", max_examples=3_000, deadline=None, print_blob=True)
 
 _numbers = count(1)
 

@@ -1,5 +1,6 @@
 """The pipeline as a test runs it: jobs in this process, on real parts, and what they leave."""
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from etl_assets.settings import (
 )
 from etl_assets.source import Choice, RawFile, Source
 from etl_assets_tests import oracle
+from etl_assets_tests.model import Tables
 from etl_assets_tests.oracle import TABLE_COLUMNS, Delivery, Mart, Order
 
 Row = tuple[Any, ...]
@@ -235,6 +237,29 @@ def holding(files: GivenFiles, *days: date) -> dict[date, Delivery]:
         if day in files.increments
         else Delivery(files.orders, first, last)
         for day in days
+    }
+
+
+_VERSION = "report_id, increment_id IS NOT NULL, etag"
+_COUNTS = "rows_read, copies, rejected, kept"
+_QUERIES = {
+    "user_order_log": f"SELECT {', '.join(Order._fields)} FROM staging.user_order_log",
+    "rejected_row": "SELECT etag, line, partition_day FROM staging.rejected_row",
+    "raw_file": f"SELECT partition_day, {_VERSION} FROM etl.raw_file",
+    "staged_day": f"SELECT partition_day, {_VERSION}, {_COUNTS}, load_id IS NOT NULL"
+    " FROM etl.staged_day",
+    "latest_load": f"SELECT partition_day, {_VERSION}, {_COUNTS}, revenue FROM etl.latest_load",
+}
+
+
+def all_tables(connection: psycopg.Connection[Row]) -> Tables:
+    """Return what `Model.tables` says of, as the warehouse holds it."""
+    rows = {name: connection.execute(query.encode()).fetchall() for name, query in _QUERIES.items()}
+    quarantine = Counter(rows.pop("rejected_row"))
+    return {
+        **mart_tables(connection),
+        **{name: sorted(of_name) for name, of_name in rows.items()},
+        "rejected_row": quarantine,
     }
 
 

@@ -212,6 +212,18 @@ def test_what_it_does_not_know_is_refused(caller: Caller) -> None:
     assert malformed.status_code == 400
 
 
+def test_it_can_be_told_to_forget_what_was_asked_for(caller: Caller) -> None:
+    report_id = caller.report()["report_id"]
+    day = D - timedelta(days=1)
+    caller.increment(report_id, day)
+    caller.simulator.redeliver(day, b"once more")
+    caller.simulator.forget()
+    asked = caller.call("GET", "/get_increment", report_id=report_id, date=f"{day}T00:00:00")
+    assert asked.status_code == 404
+    again = caller.increment(caller.report()["report_id"], day)
+    assert caller.read(again["data"]["s3_path"]["user_order_log_inc"]) != b"once more"
+
+
 def test_tasks_and_files_are_remembered_over_a_restart(
     caller: Caller, simulator: Simulator
 ) -> None:

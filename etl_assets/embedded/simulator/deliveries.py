@@ -98,6 +98,15 @@ class Deliveries:
         """Write other orders at the address of a report's order log."""
         self._write(f"{report.folder}/{report.report_id}/{ORDER_LOG}.csv", [orders])
 
+    def forget(self) -> None:
+        """Know of no report and no increment any more; what lies at their addresses is replaced."""
+        with self._one_at_a_time:
+            for writing in self._reports.values():
+                writing.result()
+            self._given.clear()
+            self._reports.clear()
+            self._ledger.clear()
+
     def addresses(self, keys: dict[str, str]) -> dict[str, str]:
         """Return the keys as the API gives them: with the host and the bucket."""
         return {name: f"{self._store.endpoint_url}/{BUCKET}/{key}" for name, key in keys.items()}

@@ -116,6 +116,14 @@ class Ledger:
             self._increments.add(increment)
             self._keep()
 
+    def clear(self) -> None:
+        """Note that nothing was asked for or written."""
+        with self._lock:
+            self._reports.clear()
+            self._written_reports.clear()
+            self._increments.clear()
+            self._keep()
+
     def _keep(self) -> None:
         kept = {
             "reports": [asdict(each) for each in self._reports],

@@ -120,6 +120,10 @@ class Simulator:
         """Write other orders at the address of the newest report's order log."""
         self._deliveries.redeliver_report(self._ledger.reports[-1], orders)
 
+    def forget(self) -> None:
+        """Begin anew: know of no report and no increment that was asked for or written."""
+        self._deliveries.forget()
+
     def _api(self) -> Starlette:
         return Starlette(
             routes=[
