@@ -583,7 +583,7 @@ def test_members_are_taken_back_from_days_loaded_before_their_last_orders_were_k
         "CREATE INDEX user_order_log_customer_id_partition_day_line "
         "ON staging.user_order_log (customer_id, partition_day, line)"
     )
-    pipeline.query(statement("migrations/0004_latest_orders"))
+    pipeline.query(statement("migrations/0005_latest_orders"))
     pipeline.load(WEDNESDAY)
     holds(pipeline, MONDAY, TUESDAY, WEDNESDAY)
 

@@ -1,7 +1,7 @@
 -- The last order of each member in each loaded day, so that the dimensions find a member's latest
 -- order in history without an index over all orders. That index made loading a file into staging
 -- three times as slow.
--- depends: 0003_mart
+-- depends: 0004_adopted_days
 
 DROP INDEX staging.user_order_log_customer_id_partition_day_line;
 
