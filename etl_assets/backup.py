@@ -84,7 +84,9 @@ def _run(command: Sequence[str], url: SecretStr) -> None:
             "version or newer (on Debian: postgresql-client)"
         ) from error
     if done.returncode:
-        raise EtlError(f"{command[0]} failed: {' '.join(done.stderr.split())}")
+        # Its own lines alone: those below them, DETAIL and the like, quote rows.
+        said = [line for line in done.stderr.splitlines() if line.startswith(f"{command[0]}: ")]
+        raise EtlError(f"{command[0]} failed: {' '.join(said) or f'exit code {done.returncode}'}")
 
 
 def _plain(url: SecretStr) -> str:

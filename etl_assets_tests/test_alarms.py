@@ -115,6 +115,10 @@ def test_a_late_day_is_posted_once_for_as_long_as_it_is_late(
         cursor = tick(pipeline, None)
     assert receiver.texts == []
     cursor = tick(pipeline, cursor)
+    pipeline.simulator.faults.add(Fault("/get_increment", status=502))
+    cursor = tick(pipeline, cursor)
+    with loading(pipeline.warehouse, [TUESDAY]):
+        cursor = tick(pipeline, cursor)
     cursor = tick(pipeline, cursor)
     (text,) = receiver.texts
     assert text.startswith(f"etl_assets: {TUESDAY} is late: {TUESDAY}: its increment is not there")

@@ -1,7 +1,8 @@
 """Alarms: failed runs and late days, pushed to where people are.
 
 Off until `ETL_ALARM_WEBHOOK_URL` is set. What a tick has to say it posts as one message, and
-forgets it only when that has arrived; the cursor is what was said.
+forgets it only when that has arrived; the cursor is what was said. Trouble with the next day is
+told once for as long as that day is the next, however often it comes and goes.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from etl_assets.assets.common import mart_key
 from etl_assets.assets.mart import LATE_AFTER
 from etl_assets.automation.planner import AskForReport, Blocked, Load, Planner, Unavailable, Wait
 from etl_assets.automation.run_history import RunHistory
-from etl_assets.automation.sensors import tick_planner
+from etl_assets.automation.sensors import in_time, tick_planner
+from etl_assets.errors import Unavailable as ServiceUnavailable
 from etl_assets.partitions import days_of, in_words
 from etl_assets.resources.webhook import Webhook
 from etl_assets.settings import AlarmSettings, PartitionSettings
@@ -32,10 +34,12 @@ class _Said(BaseModel):
 
     Attributes:
         failures_until: the storage id of the last failure told of.
-        trouble: what was told of and is still so.
+        day: the next day to be loaded.
+        trouble: what was told of it.
     """
 
     failures_until: int
+    day: date | None = None
     trouble: list[str] = []
 
 
@@ -49,6 +53,7 @@ def alarms(partitions: PartitionSettings) -> dg.SensorDefinition:
         description="Posts each failed run, and each day that is late or that nobody but a person "
         "can load, to ETL_ALARM_WEBHOOK_URL; off while that is not set.",
     )
+    @in_time
     def alarms(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         url = AlarmSettings.read().webhook_url
         if url is None:
@@ -57,11 +62,15 @@ def alarms(partitions: PartitionSettings) -> dg.SensorDefinition:
         said = _said(context.cursor, instance)
         failures, failures_until = _failures(instance, said.failures_until)
         _, planner = tick_planner(instance, partitions)
-        trouble = dict(_trouble(instance, planner, partitions))
-        news = failures + [text for name, text in trouble.items() if name not in said.trouble]
+        day = _next_day(planner, said)
+        told = said.trouble if day == said.day else []
+        trouble = {
+            name: text for name, text in _trouble(instance, planner, partitions) if name not in told
+        }
+        news = [*failures, *trouble.values()]
         if news:
             Webhook(url).post("\n".join(f"etl_assets: {text}" for text in news))
-        now_said = _Said(failures_until=failures_until, trouble=list(trouble))
+        now_said = _Said(failures_until=failures_until, day=day, trouble=[*told, *trouble])
         return dg.SensorResult(
             skip_reason=dg.SkipReason("; ".join(news) or "nothing new"),
             cursor=now_said.model_dump_json(),
@@ -76,6 +85,14 @@ def _said(cursor: str | None, instance: dg.DagsterInstance) -> _Said:
         return _Said.model_validate_json(cursor)
     newest = instance.fetch_run_status_changes(dg.DagsterEventType.RUN_FAILURE, limit=1).records
     return _Said(failures_until=newest[0].storage_id if newest else 0)
+
+
+def _next_day(planner: Planner, said: _Said) -> date | None:
+    """Return the next day; while the warehouse can't be asked, the one that it was."""
+    try:
+        return planner.next_day()
+    except ServiceUnavailable:
+        return said.day
 
 
 def _failures(instance: dg.DagsterInstance, until: int) -> tuple[list[str], int]:

@@ -14,6 +14,7 @@ import dagster as dg
 from etl_assets.assets.common import NO_FAILED_DAYS, plain_failure
 from etl_assets.automation.planner import expected_days, repair
 from etl_assets.automation.run_history import RunHistory
+from etl_assets.automation.sensors import in_time
 from etl_assets.errors import Unavailable
 from etl_assets.resources import Warehouse, WarehouseResource
 from etl_assets.settings import PartitionSettings, WarehouseSettings
@@ -80,6 +81,7 @@ def no_failed_days(
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Keeps the check no_failed_days of mart/f_sales up to date.",
 )
+@in_time
 def failed_days(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Record the check whenever its outcome is another; the cursor is the outcome's digest."""
     warehouse = Warehouse(WarehouseSettings.read().url, retry_seconds=0)

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, RowMapping
 
 from etl_assets.assets.common import plain_failure
 from etl_assets.automation.jobs import NOT_AGAIN
+from etl_assets.automation.run_history import ended_at
 from etl_assets.errors import EtlError
 from etl_assets.partitions import days_of
 from etl_assets.resources import Warehouse, WarehouseResource
@@ -106,7 +107,7 @@ def _is_counted(
     run = record.dagster_run
     if run.status is not dg.DagsterRunStatus.FAILURE:
         return False
-    ended = datetime.fromtimestamp(record.end_time or 0, UTC)
+    ended = ended_at(record)
     days = days_of(run)
     if days:
         return any(day not in loaded_at or loaded_at[day] < ended for day in days)

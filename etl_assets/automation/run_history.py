@@ -121,7 +121,7 @@ class RunHistory:
                 break
             if _has_failed_step(record.dagster_run):
                 count += 1
-                last = max(last, _ended(record))
+                last = max(last, ended_at(record))
         return Failures(count, last)
 
     def failed_since(self, loaded_at: Mapping[date, datetime]) -> dict[date, str]:
@@ -137,7 +137,7 @@ class RunHistory:
             day: record.dagster_run.run_id
             for day, record in newest.items()
             if record.dagster_run.status is dg.DagsterRunStatus.FAILURE
-            and (day not in loaded_at or _ended(record) > loaded_at[day])
+            and (day not in loaded_at or ended_at(record) > loaded_at[day])
         }
         why = {run_id: self.why_failed(run_id) for run_id in set(failed.values())}
         return {day: why[run_id] for day, run_id in failed.items()}
@@ -255,7 +255,8 @@ def _has_failed_step(run: dg.DagsterRun) -> bool:
     return run.tags.get(RUN_FAILURE_REASON_TAG) == RunFailureReason.STEP_FAILURE.value
 
 
-def _ended(record: dg.RunRecord) -> datetime:
+def ended_at(record: dg.RunRecord) -> datetime:
+    """Return when an ended run ended."""
     return datetime.fromtimestamp(record.end_time or 0, UTC)
 
 

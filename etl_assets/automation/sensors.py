@@ -74,7 +74,7 @@ def in_time(tick: Callable[[C], T]) -> Callable[[C], T | dg.SkipReason]:
         def work() -> None:
             try:
                 result.set_result(tick(context))
-            except BaseException as error:
+            except BaseException as error:  # the tick raises it, whatever it is
                 result.set_exception(error)
 
         Thread(target=work, name="tick", daemon=True).start()
