@@ -12,7 +12,7 @@ ui: .venv/installed ## Dagster's UI and daemon, on what the demo has loaded
 	$(BIN)/etl-assets up
 
 test: .venv/installed ## all tests, on a real PostgreSQL, S3 server and HTTP API
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
 test-ui: .venv/pictures ## the tests of Dagster's UI, in a headless Chromium
 	CHROMIUM="$${CHROMIUM:-chromium}" $(BIN)/pytest -m ui etl_assets_tests/ui

@@ -5,6 +5,7 @@ whose caller has a name of its own, which keeps the addresses of two tests apart
 user may do what `etl_writer` may, and no more.
 """
 
+import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,9 @@ PASSWORD = "a-users-password"
 
 # A shell that runs the tests in the background has it ignored, which all that they start inherits.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Set in the processes of a run side by side, which have no terminal either.
+os.environ.pop("COLUMNS", None)
 
 # For --hypothesis-profile=soak; a failure says how to have it again.
 settings.register_profile("soak", max_examples=3_000, deadline=None, print_blob=True)
