@@ -6,13 +6,14 @@ statements for them (`sql/adopt/`, `sql/compare/`) read as JSON, so that it may 
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 from etl_assets.errors import EtlError
-from etl_assets.order_log import NEEDED_COLUMNS
 from etl_assets.resources.warehouse import Connection, rows
 
 FACTS = "mart.f_sales"
 ORDERS = "staging.user_order_log"
+RETENTION = "mart.f_customer_retention"
 
 _NEEDED = {
     FACTS: ("date_id", "item_id", "customer_id", "city_id", "quantity", "payment_amount"),
@@ -23,15 +24,17 @@ _NEEDED = {
 }
 
 
-def require_old_tables(connection: Connection) -> bool:
-    """Check that it is an old database; return whether it has raw rows too, in `ORDERS`.
+def columns_of_tables(connection: Connection) -> Mapping[str, set[str]]:
+    """Check that it is an old database; return which columns its tables have.
+
+    `ORDERS` and `RETENTION` may be missing, or lack columns.
 
     Raises:
         EtlError: it lacks tables or columns, a fact's day can't be told, or it is a warehouse of
             this project.
     """
     columns: defaultdict[str, set[str]] = defaultdict(set)
-    for row in rows(connection, "adopt/columns", {"tables": [*_NEEDED, ORDERS]}):
+    for row in rows(connection, "adopt/columns", {"tables": [*_NEEDED, ORDERS, RETENTION]}):
         columns[row["table_name"]].add(row["column_name"])
     if columns["etl.load"]:
         raise EtlError(
@@ -55,7 +58,7 @@ def require_old_tables(connection: Connection) -> bool:
             f"{lost['date_id']} is no epoch second since 2000, and mart.d_calendar has no "
             "date_actual for it. Put the days into the old mart.d_calendar, in a copy if need be"
         )
-    return columns[ORDERS].issuperset(NEEDED_COLUMNS)
+    return columns
 
 
 def address(connection: Connection, table: str) -> str:

@@ -140,7 +140,9 @@ Certificates = Annotated[str, AfterValidator(_certificates)]
 variable themselves; here it is only checked."""
 
 
-class _Settings(BaseSettings):
+class Settings(BaseSettings):
+    """Variables of the environment."""
+
     model_config = SettingsConfigDict(
         env_ignore_empty=True,
         extra="ignore",
@@ -165,7 +167,7 @@ class _Settings(BaseSettings):
             raise ConfigurationError("\n".join(_complaints(error))) from None
 
 
-def require(*needed: type[_Settings]) -> None:
+def require(*needed: type[Settings]) -> None:
     """Check all the settings that a command is going to need, before it starts.
 
     Raises:
@@ -193,7 +195,7 @@ def _complaints(error: ValidationError) -> list[str]:
     ]
 
 
-class WarehouseSettings(_Settings):
+class WarehouseSettings(Settings):
     """Where the warehouse is."""
 
     url: Annotated[SecretStr, AfterValidator(_postgres_url)] = Field(alias="WAREHOUSE_URL")
@@ -205,13 +207,13 @@ class WarehouseSettings(_Settings):
         return bool(os.environ.get("WAREHOUSE_URL"))
 
 
-class OldDatabaseSettings(_Settings):
+class OldDatabaseSettings(Settings):
     """Where the old pipeline's database is."""
 
     url: Annotated[SecretStr, AfterValidator(_postgres_url)] = Field(alias="OLD_WAREHOUSE_URL")
 
 
-class ReportApiSettings(_Settings):
+class ReportApiSettings(Settings):
     """Where the report API is, and how it is asked."""
 
     url: HttpUrl = Field(alias="REPORT_API_URL")
@@ -223,7 +225,7 @@ class ReportApiSettings(_Settings):
     poll_timeout_seconds: float = Field(default=600, alias="ETL_POLL_TIMEOUT_SECONDS", gt=0)
 
 
-class ObjectStoreSettings(_Settings):
+class ObjectStoreSettings(Settings):
     """Where the object store is."""
 
     endpoint_url: HttpUrl = Field(alias="AWS_ENDPOINT_URL_S3")
@@ -233,7 +235,7 @@ class ObjectStoreSettings(_Settings):
     region: str = Field(default="us-east-1", alias="AWS_DEFAULT_REGION", pattern="^[A-Za-z0-9-]+$")
 
 
-class PartitionSettings(_Settings):
+class PartitionSettings(Settings):
     """Which days there are."""
 
     start_day: Day = Field(alias="ETL_START_DATE")
@@ -261,7 +263,7 @@ class PartitionSettings(_Settings):
         return min(yesterday, self.end_day or yesterday)
 
 
-class AutomationSettings(_Settings):
+class AutomationSettings(Settings):
     """How patient the sensors are."""
 
     next_increment_seconds: int = Field(default=30, alias="ETL_NEXT_INCREMENT_SECONDS", gt=0)
@@ -271,7 +273,7 @@ class AutomationSettings(_Settings):
     retry_pause_seconds: float = Field(default=300, alias="ETL_RETRY_PAUSE_SECONDS", ge=0)
 
 
-class AlarmSettings(_Settings):
+class AlarmSettings(Settings):
     """Where alarms go, if anywhere."""
 
     webhook_url: Annotated[SecretStr, AfterValidator(_secret_http_url)] | None = Field(
@@ -279,20 +281,20 @@ class AlarmSettings(_Settings):
     )
 
 
-class MaintenanceSettings(_Settings):
+class MaintenanceSettings(Settings):
     """How long Dagster's own storage keeps what has run."""
 
     # Re-deliveries are looked for 14 days back, and their failed tries counted.
     keep_runs_days: int = Field(default=90, alias="ETL_KEEP_RUNS_DAYS", ge=15)
 
 
-class LoadSettings(_Settings):
+class LoadSettings(Settings):
     """What a load accepts."""
 
     max_rejected_share: float = Field(default=0.01, alias="ETL_MAX_REJECTED_SHARE", ge=0, le=1)
 
 
-class DagsterSettings(_Settings):
+class DagsterSettings(Settings):
     """Where Dagster keeps its runs."""
 
     home: Annotated[str, AfterValidator(_folder)] | None = Field(default=None, alias="DAGSTER_HOME")

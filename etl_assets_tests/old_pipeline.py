@@ -11,6 +11,7 @@ from typing import Literal
 
 import psycopg
 
+from etl_assets.order_log import KNOWN_COLUMNS
 from etl_assets_tests.files import ORDER, csv_file, without
 from etl_assets_tests.oracle import Delivery
 from etl_assets_tests.pipeline import Row
@@ -142,21 +143,18 @@ class OldPipeline:
 
     def load(self, *rows: Mapping[str, str]) -> None:
         """Load the raw rows of a file, copies and all, as the old DAG does."""
-        self.query("TRUNCATE staging.user_order_log")
-        for row in rows:
-            self.insert(row)
+        self.query("TRUNCATE staging.user_order_log RESTART IDENTITY")
+        columns = [name for name in KNOWN_COLUMNS if name != "uniq_id" or self._kind == "doubled"]
+        with (
+            psycopg.connect(self.url) as connection,
+            connection.cursor() as cursor,
+            cursor.copy(f"COPY staging.user_order_log ({', '.join(columns)}) FROM STDIN") as copy,
+        ):
+            for row in rows:
+                values = ORDER | row
+                copy.write_row([values[name] for name in columns])
         self.query(_DIMENSIONS)
         self.query(_FACTS[self._kind])
-
-    def insert(self, row: Mapping[str, str]) -> None:
-        """Insert a raw row into staging."""
-        unknown = {"id"} if self._kind == "doubled" else {"id", "uniq_id"}
-        values = {name: value for name, value in (ORDER | row).items() if name not in unknown}
-        self.query(
-            f"INSERT INTO staging.user_order_log ({', '.join(values)}) VALUES"
-            f" ({', '.join(['%s'] * len(values))})",
-            *values.values(),
-        )
 
     def query(self, sql: str, *parameters: object) -> list[Row]:
         """Return the rows of a query, or none of a statement without any."""

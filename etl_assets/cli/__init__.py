@@ -13,7 +13,7 @@ import click
 from etl_assets.cli.backups import backup, restore
 from etl_assets.cli.demo import demo
 from etl_assets.cli.loading import backfill, increment, rebuild
-from etl_assets.cli.old_pipeline import adopt
+from etl_assets.cli.old_pipeline import adopt, compare
 from etl_assets.cli.reading import rejected, retention, status
 from etl_assets.cli.schema import doctor, migrate
 from etl_assets.cli.up import up
@@ -66,6 +66,7 @@ for command in (
     status,
     rejected,
     adopt,
+    compare,
     demo,
     up,
     backup,

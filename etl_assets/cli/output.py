@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _NO_LIMIT = (1_000, 1)
 """The size of what is no terminal: a line that wraps can't be searched."""
 
+_LONG_WORD = 12
+"""Longer words are broken where a terminal is narrow."""
+
 
 class Step(Protocol):
     """Says what is being done now."""
@@ -73,7 +76,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, title: str, columns: Seque
     for header, of_column, width in zip(headers, values, widths, strict=True):
         is_number = any(isinstance(value, int | float | Decimal) for value in of_column)
         justify = "right" if is_number else "left"
-        table.add_column(header, width=width, justify=justify, vertical="bottom", overflow="fold")
+        table.add_column(header, width=width, justify=justify, overflow="fold")
     for row in zip(*values, strict=True):
         table.add_row(*map(_text, row))
     console.print(title, style="bold")
@@ -94,17 +97,20 @@ def _layout(
     wide_gap = 2
     if sum(whole) + wide_gap * (len(whole) - 1) <= room:
         return whole, wide_gap
-    unbroken = [
-        header.split() + [_text(value) for value in column if not isinstance(value, str)]
-        for header, column in pairs
-    ]
-    least = [max(map(len, texts)) for texts in unbroken]
+    least = [max(map(len, header.split())) for header in headers]
+    for i, column in enumerate(values):
+        for value in column:
+            is_text = isinstance(value, str)
+            unbroken = [word[:_LONG_WORD] for word in value.split()] if is_text else [_text(value)]
+            least[i] = max(least[i], *map(len, unbroken), 0)
     gap = wide_gap if sum(least) + wide_gap * (len(least) - 1) <= room else 1
     spare = max(0, room - sum(least) - gap * (len(least) - 1))
-    # What is left goes to the first text.
-    text = next((i for i, column in enumerate(values) if isinstance(column[0], str)), None)
-    if text is not None:
-        least[text] = min(whole[text], least[text] + spare)
+    # What is left goes to the texts, the longest first.
+    texts = [i for i, column in enumerate(values) if isinstance(column[0], str)]
+    for i in sorted(texts, key=lambda i: whole[i], reverse=True):
+        more = min(spare, whole[i] - least[i])
+        least[i] += more
+        spare -= more
     return least, gap
 
 

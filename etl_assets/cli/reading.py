@@ -11,7 +11,8 @@ from etl_assets.cli.days import DAY
 if TYPE_CHECKING:
     from etl_assets.resources import Warehouse
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
+CSV = click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 
 _RETENTION_COLUMNS = (
     "period_name",
@@ -65,9 +66,15 @@ def open_warehouse(*, retried: bool = False) -> "Warehouse":
     return warehouse
 
 
+def require_one_format(as_json: bool, as_csv: bool) -> None:
+    """Refuse to print in two formats."""
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv exclude each other")
+
+
 @click.command()
-@_JSON
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@JSON
+@CSV
 def retention(as_json: bool, as_csv: bool) -> None:
     """Print the weekly retention, mart.f_customer_retention.
 
@@ -77,8 +84,7 @@ def retention(as_json: bool, as_csv: bool) -> None:
       etl-assets retention --csv > retention.csv
       etl-assets retention --json | jq '.[-1]'
     """
-    if as_json and as_csv:
-        raise click.UsageError("--json and --csv exclude each other")
+    require_one_format(as_json, as_csv)
     from etl_assets.cli import output
 
     weeks = open_warehouse().rows("mart/retention")
@@ -102,7 +108,7 @@ def print_retention(weeks: list[dict[str, Any]]) -> None:
 
 @click.command(short_help="Show what is loaded, from what, and what is missing.")
 @click.argument("day", type=DAY, required=False)
-@_JSON
+@JSON
 def status(day: date | None, as_json: bool) -> None:
     """Show the reports, the last load of each day, and the days that are missing.
 
@@ -195,7 +201,7 @@ def _print_days(loads: Sequence[Mapping[str, Any]], missing: Sequence[date]) -> 
 
 @click.command(short_help="Show the rows in quarantine, and what is wrong with them.")
 @click.argument("day", type=DAY, required=False)
-@_JSON
+@JSON
 def rejected(day: date | None, as_json: bool) -> None:
     """Show the rows in quarantine, of a DAY or of all: where they are and what is wrong.
 

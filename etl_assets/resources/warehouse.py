@@ -104,7 +104,7 @@ class Database:
     @contextmanager
     def session(self) -> Generator[Connection]:
         """Open a connection in autocommit mode, for statements outside a transaction."""
-        with self._errors(), self.open() as connection:
+        with self.errors(), self.open() as connection:
             yield connection
 
     def run(self, work: Callable[[Connection], T]) -> T:
@@ -120,7 +120,7 @@ class Database:
         """Return a session in which `work` was done, for the caller to close."""
 
         def attempt() -> Connection:
-            with ExitStack() as stack, self._errors():
+            with ExitStack() as stack, self.errors():
                 connection = stack.enter_context(closing(self.open()))
                 work(connection)
                 stack.pop_all()
@@ -144,7 +144,7 @@ class Database:
         self.run(work)
 
     @contextmanager
-    def _errors(self) -> Generator[None]:
+    def errors(self) -> Generator[None]:
         """Tell transient faults from permanent ones, and say what to do about those.
 
         The driver's own error is not chained: a traceback would show its details, which quote rows.

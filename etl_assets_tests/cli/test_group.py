@@ -34,6 +34,7 @@ NEEDS = {
     "retention": WAREHOUSE,
     "rejected": WAREHOUSE,
     "adopt": WAREHOUSE | DAYS | {"OLD_WAREHOUSE_URL"},
+    "compare": WAREHOUSE | {"OLD_WAREHOUSE_URL"},
 }
 
 

@@ -5,7 +5,8 @@
 -- unknown. There is no uniq_id: an md5 stands for it that says so. It is the same for equal facts,
 -- which makes them copies, unless all are to be kept.
 -- Parameters: first, last (date; null for no limit), keep_copies (boolean).
--- Rows: partition_day (date), the columns of an order log (text); by day, in their order.
+-- Rows: partition_day (date), the columns of an order log (text), quantity_signed and
+-- payment_amount_signed (numbers as they are there); by day, in their order.
 WITH
 item AS (
     SELECT DISTINCT ON (item_id)
@@ -71,6 +72,8 @@ as_text AS (
         item_id,
         customer_id,
         city_id,
+        quantity AS quantity_signed,
+        payment_amount AS payment_amount_signed,
         date_time::date AS partition_day,
         to_char(date_time, 'YYYY-MM-DD"T"HH24:MI:SS.US') AS date_time,
         trim_scale(abs(quantity::numeric))::text AS quantity,
@@ -101,6 +104,8 @@ numbered AS (
 
 SELECT
     numbered.partition_day,
+    numbered.quantity_signed,
+    numbered.payment_amount_signed,
     numbered.date_time,
     numbered.quantity,
     numbered.payment_amount,

@@ -1,0 +1,299 @@
+"""An old pipeline's database beside the warehouse: what differs by day and by week, and why.
+
+The causes are those that are known of old pipelines: they count the source's copies, sum the orders
+of one customer and item up into one fact, count refunds as sales, and their view multiplies revenue
+by the number of the other customers. What none of them explains is said to be unexplained.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+import psycopg
+
+from etl_assets.old_database import RETENTION, columns_of_tables
+from etl_assets.partitions import days_between
+from etl_assets.resources.warehouse import Connection, OldDatabase, Warehouse, execute, rows
+from etl_assets.statements import statement
+
+FIGURES = {
+    "new_customers_count": None,
+    "new_customers_revenue": "returning_customers_count",
+    "returning_customers_count": None,
+    "returning_customers_revenue": "new_customers_count",
+    "refunded_customer_count": None,
+    "customers_refunded": None,
+}
+"""The figures of a week, and what the old view multiplies each by: it joins every new customer with
+every returning one."""
+
+Row = Mapping[str, Any]
+Period = Literal["day", "week", "all"]
+
+_NOTHING: Row = dict.fromkeys(FIGURES, 0)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure that is not the same in both.
+
+    Attributes:
+        period: whether it is of a day, of a week, or of all the days together.
+        first_day: the day, the week's Monday, or the first of all the days.
+        figure: rows, quantity or revenue of the facts, or a column of the week's retention.
+        old: what the old database has; None where it has none of the days.
+        new: what the warehouse has; None where it holds none of the days.
+        why: the causes.
+        is_explained: whether they are known ways in which old pipelines are wrong.
+    """
+
+    period: Period
+    first_day: date
+    figure: str
+    old: int | Decimal | None
+    new: int | Decimal | None
+    why: list[str]
+    is_explained: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was compared.
+
+    Attributes:
+        differences: of days, of weeks, and of all.
+        days: how many days were compared.
+        weeks: how many weeks.
+        only_old: those of them that only the old database has.
+        only_new: those of them that only the warehouse has.
+        has_view: whether the old view was compared; else the weeks are those of the old facts.
+    """
+
+    differences: list[Difference]
+    days: int
+    weeks: int
+    only_old: list[date]
+    only_new: list[date]
+    has_view: bool
+
+
+def compare(
+    warehouse: Warehouse, old: OldDatabase, *, first: date | None = None, last: date | None = None
+) -> Comparison:
+    """Compare the days from first to last, and the weeks that lie wholly in there.
+
+    All that is read of either database is of one moment.
+
+    Raises:
+        EtlError: it is no old database, or one of the two can't be read.
+    """
+    span = (first or date.min, last or date.max)
+
+    def read(theirs: Connection) -> Comparison:
+        with theirs.transaction():
+            columns = columns_of_tables(theirs)
+            has_figures = columns[RETENTION].issuperset({"period_id", *FIGURES})
+            view = _by_week(rows(theirs, "compare/old_retention") if has_figures else [])
+            with warehouse.session() as ours:
+                ours.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+                with ours.transaction():
+                    return _compare(ours, _old_facts(old, theirs, *span), view, *span)
+
+    return old.run(read)
+
+
+def _old_facts(old: OldDatabase, theirs: Connection, first: date, last: date) -> Iterator[Row]:
+    wanted = {"first": first, "last": last, "keep_copies": True}
+    # Without it the faults of the old database would be said to be the warehouse's.
+    with old.errors(), theirs.cursor("old_facts") as cursor:
+        yield from cursor.execute(statement("adopt/facts"), wanted)
+
+
+def _compare(
+    ours: Connection, old_facts: Iterator[Row], view: Mapping[date, Row], first: date, last: date
+) -> Comparison:
+    _copy_in(ours, old_facts)
+    by_day: defaultdict[date, list[Row]] = defaultdict(list)
+    for row in rows(ours, "compare/days", {"first": first, "last": last}):
+        by_day[row["partition_day"]].append(row)
+    facts = _by_week(rows(ours, "compare/old_weeks"))
+    new = _by_week(rows(ours, "mart/retention"))
+    weeks = [
+        week
+        for week in sorted(facts.keys() | new.keys())
+        if first <= week and week + timedelta(days=6) <= last
+    ]
+    differences = [found for day, parts in by_day.items() for found in _of_days("day", day, parts)]
+    for week in weeks:
+        days = days_between(week, week + timedelta(days=6))
+        parts = [part for day in days for part in by_day.get(day, ())]
+        of_facts = facts.get(week, _NOTHING)
+        shown = view.get(week, of_facts)
+        differences += _of_week(week, parts, shown, of_facts, new.get(week, _NOTHING))
+    if by_day:
+        all_parts = [part for parts in by_day.values() for part in parts]
+        differences += _of_days("all", min(by_day), all_parts)
+    return Comparison(
+        differences,
+        days=len(by_day),
+        weeks=len(weeks),
+        only_old=[day for day, parts in by_day.items() if _causes(parts) == {"day_only_old"}],
+        only_new=[day for day, parts in by_day.items() if _causes(parts) == {"day_only_new"}],
+        has_view=bool(view),
+    )
+
+
+def _copy_in(ours: Connection, old_facts: Iterator[Row]) -> None:
+    execute(ours, "compare/old_sales")
+    columns = (
+        "partition_day",
+        "customer_id",
+        "item_id",
+        "quantity_signed",
+        "payment_amount_signed",
+    )
+    with ours.cursor() as writer, writer.copy("COPY old_sales FROM STDIN") as copy:
+        for fact in old_facts:
+            copy.write_row([fact[column] for column in columns])
+
+
+def _by_week(figures: Sequence[Row]) -> dict[date, Row]:
+    """Return the figures by their week; none if they are not one row a week, by its Monday."""
+    by_week = {row["period_id"]: row for row in figures}
+    return {} if None in by_week or len(by_week) < len(figures) else by_week
+
+
+# --- Why ------------------------------------------------------------------------------------------
+
+_KNOWN = {
+    "copies": "copies counted",
+    "refunds": "refunds counted as sales",
+    "in_quarantine": "facts in quarantine here",
+}
+_UNKNOWN = {
+    "only_old": "facts only in the old database",
+    "only_new": "orders only in the warehouse",
+    "other": "orders of other amounts",
+    "day_only_old": "days only in the old database",
+    "day_only_new": "days only in the warehouse",
+}
+_OF_ROWS = ("in_quarantine", "only_old", "only_new", "day_only_old", "day_only_new")
+
+
+@dataclass(frozen=True)
+class _Cause:
+    """Something that makes figures differ, and whether old pipelines are known for it."""
+
+    text: str
+    is_known: bool = True
+
+
+def _causes_of_grouping(parts: Sequence[Row]) -> Iterator[_Cause]:
+    """Give why a fact is no order: parts are rows of `sql/compare/days.sql`."""
+    if collapsed := _total(parts, "collapsed"):
+        yield _Cause(f"orders collapsed (-{collapsed:,})")
+    if repeated := _total(parts, "repeated"):
+        yield _Cause(f"copies as facts (+{repeated:,})")
+
+
+def _causes_of_sum(
+    parts: Sequence[Row], figure: str, causes: Collection[str] = (*_KNOWN, *_UNKNOWN)
+) -> Iterator[_Cause]:
+    """Give which of the causes make a sum over facts differ, and by how much."""
+    for cause in causes:
+        of_cause = _parts_of(parts, cause)
+        # Not the sums: what differs up and what differs down can cancel out.
+        if _total(of_cause, f"{figure}_differ"):
+            more = _total(of_cause, f"old_{figure}") - _total(of_cause, f"new_{figure}")
+            text = (_KNOWN | _UNKNOWN)[cause]
+            if cause == "copies":
+                text += _times([*of_cause, *_parts_of(parts, "same")], figure)
+            yield _Cause(f"{text} ({more:+,})", is_known=cause in _KNOWN)
+
+
+def _times(parts: Sequence[Row], figure: str) -> str:
+    """Say how many times each order was counted on average."""
+    old, new = _total(parts, f"old_{figure}"), _total(parts, f"new_{figure}")
+    return f" ×{old / new:.1f}" if new and old / new > 1 else ""
+
+
+def _causes(parts: Sequence[Row]) -> set[str]:
+    return {part["cause"] for part in parts}
+
+
+def _parts_of(parts: Sequence[Row], cause: str) -> list[Row]:
+    return [part for part in parts if part["cause"] == cause]
+
+
+def _total(parts: Sequence[Row], column: str) -> Any:
+    return sum(part[column] for part in parts)
+
+
+def _of_days(period: Period, first_day: date, parts: Sequence[Row]) -> Iterator[Difference]:
+    """Give how the sums over the facts of some days differ."""
+    for figure in ("rows", "quantity", "revenue"):
+        causes = (
+            [*_causes_of_grouping(parts), *_causes_of_sum(parts, figure, _OF_ROWS)]
+            if figure == "rows"
+            else list(_causes_of_sum(parts, figure))
+        )
+        if causes:
+            old, new = _total(parts, f"old_{figure}"), _total(parts, f"new_{figure}")
+            yield _difference(period, first_day, figure, causes, parts, old=old, new=new)
+
+
+def _of_week(
+    week: date, parts: Sequence[Row], shown: Row, facts: Row, new: Row
+) -> Iterator[Difference]:
+    """Give how the old view differs from its own facts, and how these differ from ours."""
+    for figure, multiplied_by in FIGURES.items():
+        causes: list[_Cause] = []
+        if shown[figure] != facts[figure]:
+            causes.append(_cause_of_view(figure, multiplied_by, shown, facts))
+        if facts[figure] != new[figure]:
+            causes += _causes_of_week(figure, parts)
+        if causes:
+            old = shown[figure]
+            yield _difference("week", week, figure, causes, parts, old=old, new=new[figure])
+
+
+def _cause_of_view(figure: str, multiplied_by: str | None, shown: Row, facts: Row) -> _Cause:
+    if multiplied_by and shown[figure] == facts[figure] * facts[multiplied_by]:
+        return _Cause(f"multiplied by the view ×{facts[multiplied_by]:,}")
+    return _Cause("the old view shows something else than its facts", is_known=False)
+
+
+def _causes_of_week(figure: str, parts: Sequence[Row]) -> list[_Cause]:
+    """Return why the facts of a week give another figure: whatever differs in its days."""
+    causes = list(_causes_of_grouping(parts))
+    if figure.endswith("revenue"):
+        causes += _causes_of_sum(parts, "revenue")
+    else:
+        causes += _causes_of_sum(parts, "rows", _OF_ROWS)
+    if "refunded" in figure:
+        causes += _causes_of_sum(parts, "quantity", ["refunds"])
+    return causes or [_Cause("its days don't explain it", is_known=False)]
+
+
+def _difference(
+    period: Period,
+    first_day: date,
+    figure: str,
+    causes: Sequence[_Cause],
+    parts: Sequence[Row],
+    *,
+    old: int | Decimal,
+    new: int | Decimal,
+) -> Difference:
+    return Difference(
+        period,
+        first_day,
+        figure,
+        old=None if _causes(parts) == {"day_only_new"} else old,
+        new=None if _causes(parts) == {"day_only_old"} else new,
+        why=[cause.text for cause in causes],
+        is_explained=all(cause.is_known for cause in causes),
+    )

@@ -1,0 +1,28 @@
+-- Each week's retention as the old facts give it by our definitions: what the old view would show
+-- if it did not multiply.
+--
+-- Parameters: none. The table old_sales holds the old facts.
+-- Rows: period_id (the Monday), the view's six figures; by week.
+WITH
+customer_week AS (
+    SELECT
+        customer_id,
+        etl.monday(partition_day) AS period_id,
+        count(*) AS facts,
+        coalesce(sum(payment_amount), 0) AS revenue,
+        count(*) FILTER (WHERE payment_amount < 0) AS refunds
+    FROM old_sales
+    GROUP BY customer_id, etl.monday(partition_day)
+)
+
+SELECT
+    period_id,
+    count(*) FILTER (WHERE facts = 1) AS new_customers_count,
+    coalesce(sum(revenue) FILTER (WHERE facts = 1), 0) AS new_customers_revenue,
+    count(*) FILTER (WHERE facts > 1) AS returning_customers_count,
+    coalesce(sum(revenue) FILTER (WHERE facts > 1), 0) AS returning_customers_revenue,
+    count(*) FILTER (WHERE refunds > 0) AS refunded_customer_count,
+    sum(refunds)::bigint AS customers_refunded
+FROM customer_week
+GROUP BY period_id
+ORDER BY period_id
