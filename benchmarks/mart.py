@@ -8,7 +8,7 @@ from pathlib import Path
 from psycopg import sql
 from pydantic import SecretStr
 
-from benchmarks.measure import Ratio, side_by_side, stopwatch
+from benchmarks.measure import Figure, absolute, at_most, side_by_side, stopwatch
 from etl_assets.assets.mart import load_mart
 from etl_assets.embedded.postgres import EmbeddedPostgres
 from etl_assets.migrations import migrate
@@ -98,45 +98,44 @@ class History:
         return seconds()
 
 
-def growing_facts(folder: Path, *, big: bool) -> Iterator[Ratio]:
+def growing_facts(folder: Path, *, big: bool) -> Iterator[Figure]:
     """Measure days and the view with much history against little."""
-    little, much = Size(33, 100_000), Size(1_667 if big else 333, 100_000)
+    # Whole weeks, so that the days measured are of the same place in theirs.
+    little, much = Size(35, 100_000), Size(1_673 if big else 336, 100_000)
     with EmbeddedPostgres(folder / "facts") as postgres:
         few, many = History(postgres, "few", little), History(postgres, "many", much)
-        with_many = f"{_ORDERS:,} orders with {much.facts:,} facts loaded"
-        with_few = f"with {little.facts:,}"
-        yield side_by_side(f"a new day, {with_many}", with_few, 1.25, many.load_new, few.load_new)
-        yield side_by_side(
-            f"a day again, {with_many}", with_few, 1.75, many.load_again, few.load_again
-        )
-        yield side_by_side(
-            f"the view with {much.facts:,} facts", with_few, 1.2, many.read, few.read, rounds=50
-        )
+        with_many = f"{much.facts:,} facts loaded"
+        with_few = f"{little.facts:,} loaded"
+        new_day = f"a new day of {_ORDERS:,} orders, {with_many}"
+        pair = side_by_side(many.load_new, few.load_new)
+        yield pair.ratio(new_day, with_few, at_most(1.25))
+        yield absolute(new_day, at_most(1), "s", pair.measured)
+        same_day = f"the same day again, {with_many}"
+        pair = side_by_side(many.load_again, few.load_again)
+        yield pair.ratio(same_day, with_few, at_most(1.75))
+        yield absolute(same_day, at_most(1), "s", pair.measured)
+        view = f"reading the retention view, {with_many}"
+        pair = side_by_side(many.read, few.read, rounds=50)
+        yield pair.ratio(view, with_few, at_most(1.2))
+        yield absolute(view, at_most(20), "ms", [1000 * seconds for seconds in pair.measured])
 
 
-def growing_customers(folder: Path) -> Iterator[Ratio]:
+def growing_customers(folder: Path) -> Iterator[Figure]:
     """Measure days with many customers against few, and days that take orders back."""
-    few_customers, many_customers = Size(100, 100_000), Size(100, 1_000_000)
+    little, much = Size(98, 100_000), Size(98, 1_000_000)
     with EmbeddedPostgres(folder / "customers") as postgres:
-        few = History(postgres, "few", few_customers)
-        many = History(postgres, "many", many_customers)
-        yield side_by_side(
-            f"a new day with {many_customers.customers:,} customers",
-            f"with {few_customers.customers:,}",
-            2,
-            many.load_new,
-            few.load_new,
+        few, many = History(postgres, "few", little), History(postgres, "many", much)
+        yield side_by_side(many.load_new, few.load_new).ratio(
+            f"a new day of {_ORDERS:,} orders, by {much.customers:,} customers",
+            f"by {little.customers:,}",
+            at_most(2),
         )
-        yield side_by_side(
-            "a day again without 1,000 of its orders",
-            "a day again",
-            3,
-            many.take_back,
-            many.load_again,
+        yield side_by_side(many.take_back, many.load_again).ratio(
+            "a day again, without 1,000 of its orders", "a day again, as it was", at_most(3)
         )
 
 
-def measure(folder: Path, *, big: bool) -> Iterator[Ratio]:
+def measure(folder: Path, *, big: bool) -> Iterator[Figure]:
     """Measure all of it."""
     yield from growing_facts(folder, big=big)
     yield from growing_customers(folder)

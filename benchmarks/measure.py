@@ -1,63 +1,91 @@
-"""Measuring two things side by side, and telling how one compares with the other."""
+"""Measuring things side by side, and what came of it: figures, each with its target."""
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """How one thing compares with another that was measured beside it.
+class Target:
+    """What a figure is to be: at most, or at least, so much."""
+
+    limit: float
+    is_most: bool
+
+    def is_met_by(self, value: float) -> bool:
+        """Return whether a figure is as it should be."""
+        return value <= self.limit if self.is_most else value >= self.limit
+
+
+def at_most(limit: float) -> Target:
+    """Return the target of a figure that is the better the smaller it is."""
+    return Target(limit, is_most=True)
+
+
+def at_least(limit: float) -> Target:
+    """Return the target of a figure that is the better the larger it is."""
+    return Target(limit, is_most=False)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What was measured, in each round.
 
     Attributes:
         what: what was measured.
-        against: what it was measured against.
-        target: the ratio that is aimed at, at most.
-        seconds: of each round.
-        baseline: the other thing's seconds, of the same rounds.
+        against: what it was measured against, if it is a ratio.
+        target: what it is to be.
+        unit: × of a ratio, else s, ms or GB.
+        value: what counts: a median.
+        rounds: the figure of each round.
     """
 
     what: str
     against: str
-    target: float
-    seconds: list[float]
-    baseline: list[float]
+    target: Target
+    unit: str
+    value: float
+    rounds: Sequence[float]
 
     @property
-    def ratio(self) -> float:
-        """The ratio of the medians."""
-        return statistics.median(self.seconds) / statistics.median(self.baseline)
+    def is_met(self) -> bool:
+        """Whether it is as it should be."""
+        return self.target.is_met_by(self.value)
 
-    @property
-    def spread(self) -> tuple[float, float]:
-        """The least and the greatest ratio of a round."""
-        ratios = [one / other for one, other in zip(self.seconds, self.baseline, strict=True)]
-        return min(ratios), max(ratios)
+
+def absolute(what: str, target: Target, unit: str, rounds: Sequence[float]) -> Figure:
+    """Return a figure that stands for itself: the median of the rounds, in their unit."""
+    return Figure(what, "", target, unit, statistics.median(rounds), rounds)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The seconds that two things took, in each round."""
+
+    measured: Sequence[float]
+    baseline: Sequence[float]
+
+    def ratio(self, what: str, against: str, target: Target) -> Figure:
+        """Return the ratio of the medians; a round's is that of its own two."""
+        value = statistics.median(self.measured) / statistics.median(self.baseline)
+        of_rounds = zip(self.measured, self.baseline, strict=True)
+        return Figure(what, against, target, "×", value, [one / other for one, other in of_rounds])
 
 
 def side_by_side(
-    what: str,
-    against: str,
-    target: float,
-    measured: Callable[[int], float],
-    baseline: Callable[[int], float],
-    *,
-    rounds: int = 5,
-) -> Ratio:
+    measured: Callable[[int], float], baseline: Callable[[int], float], *, rounds: int = 5
+) -> Pair:
     """Measure both in turn, A B A B, after a round that warms them up.
 
     Args:
-        what: what is measured.
-        against: what it is measured against.
-        target: the ratio that is aimed at.
         measured: does it once, and returns the seconds that count; gets the number of the round.
         baseline: likewise.
         rounds: how often.
     """
     pairs = [(measured(number), baseline(number)) for number in range(rounds + 1)][1:]
-    return Ratio(what, against, target, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+    return Pair([pair[0] for pair in pairs], [pair[1] for pair in pairs])
 
 
 @contextmanager
