@@ -16,8 +16,6 @@ from tenacity import (
     stop_before_delay,
     wait_random_exponential,
 )
-from urllib3.exceptions import InvalidHeader
-from urllib3.util import Retry
 
 from etl_assets.errors import Unavailable
 
@@ -45,6 +43,9 @@ def is_transient(status: int) -> bool:
 
 def retry_after(header: str | None) -> float | None:
     """Return the seconds to wait that a header `Retry-After` asks for, in seconds or by date."""
+    from urllib3.exceptions import InvalidHeader  # noqa: PLC0415
+    from urllib3.util import Retry  # noqa: PLC0415
+
     try:
         return Retry().parse_retry_after(header) if header else None
     except (InvalidHeader, ValueError, OverflowError):

@@ -16,7 +16,6 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from psycopg.types.json import Jsonb
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from etl_assets.errors import DayNotInSource, EtlError, ObjectMissing, Unavailable
@@ -212,7 +211,7 @@ class Source:
                 "report_id": report.report_id,
                 "start_day": report.start_day,
                 "end_day": report.end_day,
-                "paths": Jsonb(dict(report.paths)),
+                "paths": dict(report.paths),
             },
         )
         return report

@@ -8,12 +8,11 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
-from psycopg import IsolationLevel
 
 from etl_assets.assets.common import mart_key
 from etl_assets.partitions import in_words
 from etl_assets.resources import Warehouse
-from etl_assets.resources.warehouse import Connection, rows
+from etl_assets.resources.warehouse import Connection, reading, rows
 
 CHECKS = {
     "every_fact_has_its_dimensions": ("f_sales", "Every fact finds its day, item, customer, city."),
@@ -80,9 +79,8 @@ def check_all(warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
     """Make the checks of all days that the mart holds as they are staged."""
 
     def work(connection: Connection) -> list[dg.AssetCheckResult]:
-        # One snapshot for all statements: a load that ends in between is no offence.
-        connection.isolation_level = IsolationLevel.REPEATABLE_READ
-        with connection.transaction():
+        # As of one moment: a load that ends in between is no offence.
+        with reading(connection):
             staged = rows(connection, "etl/staged_days")
             days = [row["partition_day"] for row in staged if row["is_loaded"]]
             counts = rows(connection, "mart/counts_by_day", {"days": days})

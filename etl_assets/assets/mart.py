@@ -11,7 +11,6 @@ from datetime import UTC, date, timedelta
 from typing import Any
 
 import dagster as dg
-from psycopg.types.json import Jsonb
 
 from etl_assets.assets.checks import (
     CHECKS,
@@ -176,7 +175,7 @@ def bring_up_to_date(
     execute(
         connection,
         "etl/record_load",
-        of_days | {"run_id": run_id, "seconds": Jsonb({"mart": seconds})},
+        of_days | {"run_id": run_id, "seconds": {"mart": seconds}},
     )
     counts = rows(connection, "mart/counts_by_day", of_days)
     (sizes,) = rows(connection, "mart/table_sizes")

@@ -11,11 +11,9 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-from sqlalchemy import Connection, RowMapping
 
 from etl_assets.assets.common import plain_failure
 from etl_assets.automation.jobs import NOT_AGAIN
@@ -25,6 +23,9 @@ from etl_assets.partitions import days_of
 from etl_assets.resources import Warehouse, WarehouseResource
 from etl_assets.settings import MaintenanceSettings, PartitionSettings
 from etl_assets.statements import statement
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, RowMapping
 
 PRUNED_TAG = "etl_assets/pruned"
 """On a run whose log has been pruned, so that nobody wonders where it is."""
@@ -128,20 +129,23 @@ def _prune_logs(instance: dg.DagsterInstance, run_ids: Sequence[str], before: da
 
 
 def _execute(
-    connection: Connection, name: str, parameters: Mapping[str, object] | None = None
-) -> Sequence[RowMapping]:
+    connection: "Connection", name: str, parameters: Mapping[str, object] | None = None
+) -> "Sequence[RowMapping]":
     """Return the rows of `sql/{name}.sql`, executed on Dagster's own connection."""
     result = connection.exec_driver_sql(statement(name), dict(parameters or {}))
     return result.mappings().all() if result.returns_rows else []
 
 
 @contextmanager
-def _storage(instance: dg.DagsterInstance) -> Generator[Connection]:
+def _storage(instance: dg.DagsterInstance) -> "Generator[Connection]":
     """Give a connection to Dagster's storage, which commits each statement.
 
     Raises:
         EtlError: it is no PostgreSQL.
     """
+    # Half a second, which nothing else that loads this module has to spend.
+    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage  # noqa: PLC0415
+
     storage = instance.event_log_storage
     if isinstance(storage, SqlEventLogStorage):
         with storage.index_connection() as connection:

@@ -6,15 +6,10 @@ Only for pausing and for not launching twice: whether a day is loaded is for `et
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster._core.events import RunFailureReason
-from dagster._core.execution.backfill import (
-    BulkActionsFilter,
-    BulkActionStatus,
-    PartitionBackfill,
-)
-from dagster._core.scheduler.instigation import TickStatus
 from dagster._core.storage.tags import (
     AUTO_RETRY_RUN_ID_TAG,
     PARTITION_NAME_TAG,
@@ -26,6 +21,9 @@ from etl_assets.assets.common import ORDER_REPORT, PLANNED_TAG, RAW, STAGING, ma
 from etl_assets.assets.mart import TABLES
 from etl_assets.automation.jobs import JOBS, ORDER_REPORT_JOB
 from etl_assets.partitions import days_of
+
+if TYPE_CHECKING:
+    from dagster._core.execution.backfill import PartitionBackfill
 
 _JOBS = {job.name for job in JOBS}
 _ASSETS = {ORDER_REPORT, RAW, STAGING, *map(mart_key, TABLES)}
@@ -80,6 +78,8 @@ class RunHistory:
         """
         if self._instance.schedule_storage is None:
             return False  # an instance in memory keeps no ticks
+        from dagster._core.scheduler.instigation import TickStatus  # noqa: PLC0415
+
         newest = (
             tick
             for state in self._instance.all_instigator_state()
@@ -204,8 +204,13 @@ class RunHistory:
         now = self._instance.get_run_by_id(run.run_id)
         return now is not None and now.status is dg.DagsterRunStatus.STARTED
 
-    def _backfills(self) -> Sequence[PartitionBackfill]:
+    def _backfills(self) -> "Sequence[PartitionBackfill]":
         """Return the backfills that have runs to launch, or wait for them."""
+        from dagster._core.execution.backfill import (  # noqa: PLC0415
+            BulkActionsFilter,
+            BulkActionStatus,
+        )
+
         requested = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
         return self._instance.get_backfills(filters=requested)
 
@@ -219,7 +224,7 @@ def _is_recent(moment: datetime, within: timedelta) -> bool:
     return datetime.now(UTC) - moment < within
 
 
-def _days_of(backfill: PartitionBackfill) -> Iterator[date]:
+def _days_of(backfill: "PartitionBackfill") -> Iterator[date]:
     """Give the days that a backfill was launched for."""
     if backfill.asset_backfill_data:
         target = backfill.asset_backfill_data.target_subset.partitions_subsets_by_asset_key

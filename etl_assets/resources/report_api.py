@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from http import HTTPStatus
 from textwrap import shorten
-from typing import Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import dagster as dg
-import requests
-import urllib3
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -29,6 +28,9 @@ from etl_assets.errors import AccessRefused, EtlError, UnexpectedAnswer
 from etl_assets.resources.tls import tls_fault
 from etl_assets.retries import RETRY_SECONDS, Transient, is_transient, retried_for, retry_after
 from etl_assets.settings import ReportApiSettings
+
+if TYPE_CHECKING:
+    from requests import Response
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -128,10 +130,12 @@ class ReportApi:
         retry_seconds: float = RETRY_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
+        from requests import Session  # noqa: PLC0415
+
         self._answer_seconds = answer_seconds
         self._settings = settings
         self._retry_seconds = retry_seconds
-        self._session = requests.Session()
+        self._session = Session()
         self._session.headers.update(
             {
                 "X-Nickname": settings.nickname,
@@ -214,6 +218,9 @@ class ReportApi:
         return retried_for(self._retry_seconds, ask_once)
 
     def _call(self, method: _Method, path: str, query: Mapping[str, str]) -> bytes:
+        import requests  # noqa: PLC0415
+        import urllib3  # noqa: PLC0415
+
         url = f"{self._settings.url}/{path}"
         called = f"{method} {url}"
         try:
@@ -256,16 +263,16 @@ class ReportApi:
         return body.replace(key, b"***") if len(key) >= _LEAST_SECRET else body
 
     @staticmethod
-    def _check_status(called: str, response: requests.Response) -> None:
+    def _check_status(called: str, response: "Response") -> None:
         status = response.status_code
-        if status == requests.codes.ok:
+        if status == HTTPStatus.OK:
             return
         if is_transient(status):
             raise Transient(
                 f"{called}: the report API answered {status}",
                 retry_after=retry_after(response.headers.get("Retry-After")),
             )
-        if status in {requests.codes.unauthorized, requests.codes.forbidden}:
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             raise AccessRefused(
                 f"{called}: the report API refused access ({status}). Check REPORT_API_KEY, "
                 "REPORT_API_NICKNAME and REPORT_API_COHORT"
@@ -292,7 +299,7 @@ class ReportApi:
             raise EtlError(f"{said}. Ask who runs the API") from None
 
 
-def _body(called: str, response: requests.Response, seconds: float) -> bytes:
+def _body(called: str, response: "Response", seconds: float) -> bytes:
     """Read the answer, within bounds of time and size."""
     deadline = time.monotonic() + seconds
     body = bytearray()

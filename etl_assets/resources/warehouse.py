@@ -7,11 +7,9 @@ import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import date
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
-import psycopg
-from psycopg.rows import dict_row
 from pydantic import SecretStr
 
 from etl_assets.errors import EtlError, SchemaMissing
@@ -19,9 +17,16 @@ from etl_assets.retries import RETRY_SECONDS, Transient, retried_for
 from etl_assets.settings import WarehouseSettings
 from etl_assets.statements import statement, statements
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    import psycopg
 
-Connection = psycopg.Connection[dict[str, Any]]
+    Connection = psycopg.Connection[dict[str, Any]]
+else:
+    # Importing the driver takes a sixth of the time that importing Dagster does, so it is left to
+    # whoever connects.
+    Connection = "psycopg.Connection[dict[str, Any]]"
+
+T = TypeVar("T")
 
 WRITER_LOCK = (0x65746C, 0)
 """Held by the one transaction that changes staging or the mart ("etl" in ASCII)."""
@@ -79,9 +84,16 @@ class Database:
         self._answer_seconds = answer_seconds
 
     def open(self) -> Connection:
-        """Open a plain connection in autocommit mode; the driver's errors come as they are."""
+        """Open a plain connection in autocommit mode; the driver's errors come as they are.
+
+        Dictionaries are sent as jsonb, and rows are dictionaries.
+        """
+        import psycopg  # noqa: PLC0415
+        from psycopg.rows import dict_row  # noqa: PLC0415
+        from psycopg.types.json import JsonbDumper  # noqa: PLC0415
+
         with ExitStack() as stack:
-            connection = Connection.connect(
+            connection = psycopg.Connection[dict[str, Any]].connect(
                 self._url.get_secret_value(),
                 autocommit=True,
                 row_factory=dict_row,
@@ -93,6 +105,7 @@ class Database:
                 keepalives_count=3,
             )
             stack.callback(connection.close)
+            connection.adapters.register_dumper(dict, JsonbDumper)
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             connection.execute(_SESSION)
             if self._answer_seconds is not None:
@@ -149,14 +162,18 @@ class Database:
 
         The driver's own error is not chained: a traceback would show its details, which quote rows.
         """
+        import psycopg  # noqa: PLC0415
+
         try:
             yield
         except psycopg.Error as error:
             raise self._error(error) from None
 
-    def _error(self, error: psycopg.Error) -> EtlError | Transient:
+    def _error(self, error: "psycopg.Error") -> EtlError | Transient:
+        from psycopg import OperationalError  # noqa: PLC0415
+
         message = _message(error)
-        if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
+        if error.sqlstate is None and isinstance(error, OperationalError):
             if _REFUSED_TLS.search(message):
                 return EtlError(
                     f"TLS with {self.name[0].lower()}{self.name[1:]}'s server failed: {message}. "
@@ -179,13 +196,15 @@ class Warehouse(Database):
     name = "The warehouse"
     setting = "WAREHOUSE_URL"
 
-    def _error(self, error: psycopg.Error) -> EtlError | Transient:
+    def _error(self, error: "psycopg.Error") -> EtlError | Transient:
+        from psycopg import errors  # noqa: PLC0415
+
         match error:
-            case psycopg.errors.UndefinedTable() | psycopg.errors.InvalidSchemaName():
+            case errors.UndefinedTable() | errors.InvalidSchemaName():
                 return SchemaMissing(
                     f"The warehouse lacks the schema ({_message(error)}). Run: etl-assets migrate"
                 )
-            case psycopg.errors.InsufficientPrivilege():
+            case errors.InsufficientPrivilege():
                 return EtlError(
                     f"The warehouse refuses it to this user: {_message(error)}. Use a user that "
                     "may, or have the right granted: etl-assets doctor says what loading lacks"
@@ -205,10 +224,12 @@ class OldDatabase(Database):
 
     def open(self) -> Connection:
         """Open a connection that can't write, not even by mistake."""
+        from psycopg import IsolationLevel  # noqa: PLC0415
+
         with ExitStack() as stack:
             connection = stack.enter_context(closing(super().open()))
             connection.execute("SET default_transaction_read_only = on")
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.isolation_level = IsolationLevel.REPEATABLE_READ
             stack.pop_all()
         return connection
 
@@ -222,6 +243,14 @@ def writing(connection: Connection) -> Generator[None]:
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", WRITER_LOCK)
+        yield
+
+
+@contextmanager
+def reading(connection: Connection) -> Generator[None]:
+    """Open a transaction in which all statements see the database as of one moment."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         yield
 
 
@@ -263,7 +292,7 @@ def execute(
         connection.execute(text, parameters)
 
 
-def _message(error: psycopg.Error) -> str:
+def _message(error: "psycopg.Error") -> str:
     """Return the server's primary message, or the client library's own in one line."""
     if (error.sqlstate or "").startswith(_WRONG_VALUE):
         # Those messages quote the value.

@@ -1,6 +1,5 @@
 """The webhook: where alarms are posted, such as a chat's incoming one."""
 
-import requests
 from pydantic import SecretStr
 
 from etl_assets.errors import EtlError
@@ -31,6 +30,8 @@ class Webhook:
         retried_for(self._retry_seconds, self._post_once, text)
 
     def _post_once(self, text: str) -> None:
+        import requests  # noqa: PLC0415
+
         try:
             response = requests.post(
                 self._url.get_secret_value(),
