@@ -11,17 +11,11 @@ DELETE FROM mart.d_customer;
 
 DELETE FROM staging.customer_day;
 
-DELETE FROM staging.customer_day;
-
 DELETE FROM mart.d_city;
 
 DELETE FROM staging.city_day;
 
-DELETE FROM staging.city_day;
-
 DELETE FROM mart.d_item;
-
-DELETE FROM staging.item_day;
 
 DELETE FROM staging.item_day;
 
