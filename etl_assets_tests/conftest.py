@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from datetime import date, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -51,6 +51,17 @@ def as_user(name: str, url: str) -> str:
     return urlunsplit(parts._replace(netloc=netloc))
 
 
+def create_users(connection: psycopg.Connection[Any]) -> None:
+    """Create the roles, and for each a user that may do what it may and no more."""
+    connection.execute(statement("admin/roles"))
+    for role in ("etl_writer", "etl_reader"):
+        connection.execute(
+            SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}").format(
+                Identifier(f"only_{role}"), PASSWORD, Identifier(role)
+            )
+        )
+
+
 class MakeDatabase(Protocol):
     """Makes a copy of a database and returns its owner's URL."""
 
@@ -76,13 +87,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWorld]:
         with psycopg.connect(world.postgres.url("postgres"), autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
-            connection.execute(statement("admin/roles"))
-            for role in ("etl_writer", "etl_reader"):
-                connection.execute(
-                    SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}").format(
-                        Identifier(f"only_{role}"), PASSWORD, Identifier(role)
-                    )
-                )
+            create_users(connection)
         yield world
         world.delete()
 

@@ -494,6 +494,13 @@ def test_a_warehouse_that_cannot_be_opened_is_said_at_once(
     assert words.endswith("Check WAREHOUSE_URL")
 
 
+def test_a_service_that_is_not_defined_is_said_at_once(address: Address) -> None:
+    with pytest.raises(EtlError, match=r"opened: .*nowhere.* Check WAREHOUSE_URL") as error:
+        Warehouse(SecretStr(f"{address.url}?service=nowhere"), retry_seconds=0).run(one)
+    assert not isinstance(error.value, Unavailable)
+    said(error, address.password)
+
+
 def test_a_warehouse_that_does_not_answer_is_unavailable(address: Address) -> None:
     with pytest.raises(Unavailable) as error:
         address.but(port=closed_port()).run(one)
@@ -501,17 +508,20 @@ def test_a_warehouse_that_does_not_answer_is_unavailable(address: Address) -> No
     assert "Check that it runs, and WAREHOUSE_URL" in str(error.value)
 
 
+def raising(state: str) -> str:
+    return f"DO $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END$$"
+
+
 @pytest.mark.parametrize(
     "fault",
     [
         "SELECT pg_terminate_backend(pg_backend_pid())",
-        "DO $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END$$",
-        "DO $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40P01'; END$$",
-        "DO $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '57P03'; END$$",
-        "DO $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '53300'; END$$",
         "SET statement_timeout = 10; SELECT pg_sleep(60)",
+        "SET idle_session_timeout = 10",
+        "BEGIN; SET transaction_timeout = 10",
+        "BEGIN; SET idle_in_transaction_session_timeout = 10",
+        *map(raising, ["08006", "40001", "40P01", "53200", "53300", "55P03", "57P02", "57P03"]),
     ],
-    ids=["ended by an administrator", "serialization", "deadlock", "starting", "too many", "slow"],
 )
 def test_what_passes_in_the_warehouse_is_done_again(address: Address, fault: str) -> None:
     faults = [fault]
@@ -519,9 +529,38 @@ def test_what_passes_in_the_warehouse_is_done_again(address: Address, fault: str
     def work(connection: Connection) -> Any:
         if faults:
             connection.execute(faults.pop().encode())
+            time.sleep(0.1)
         return one(connection)
 
     assert Warehouse(SecretStr(address.url), retry_seconds=5).run(work) == 1
+    faults.append(fault)
+    with pytest.raises(Unavailable, match=r"broke off: .+\. [A-Z]\w+ .+") as error:
+        address.but().run(work)
+    said(error, address.password)
+
+
+@pytest.mark.parametrize(
+    ("state", "remedy"),
+    [
+        ("25006", "give WAREHOUSE_URL the primary's address"),
+        ("53100", "have space freed or added there"),
+        ("53400", "Have that limit of its server raised"),
+        ("58030", "see its log"),
+        ("XX001", "see its log"),
+    ],
+)
+def test_what_does_not_pass_in_the_warehouse_is_said_at_once_with_what_to_do(
+    address: Address, state: str, remedy: str
+) -> None:
+    tries: list[str] = []
+
+    def work(connection: Connection) -> None:
+        tries.append(state)
+        connection.execute(raising(state).encode())
+
+    with pytest.raises(EtlError, match=rf"no \(SQLSTATE {state}\)\. .*{remedy}"):
+        Warehouse(SecretStr(address.url), retry_seconds=5).run(work)
+    assert len(tries) == 1
 
 
 def test_a_statement_that_takes_too_long_is_given_up_by_who_is_in_a_hurry(
@@ -639,3 +678,11 @@ def test_days_are_shown_as_being_loaded_for_as_long_as_the_session_lives(
     with loading(house, [MONDAY, TUESDAY]), loading(house, [TUESDAY, WEDNESDAY]):
         assert days_being_loaded(house) == {MONDAY, TUESDAY, WEDNESDAY}
     assert days_being_loaded(house) == set()
+
+
+def test_a_session_that_shows_days_as_being_loaded_is_never_ended_as_idle(address: Address) -> None:
+    url = f"{address.url}?options=-cidle_session_timeout%3D50"
+    house = Warehouse(SecretStr(url), retry_seconds=0)
+    with loading(house, [MONDAY]):
+        time.sleep(0.2)
+        assert days_being_loaded(house) == {MONDAY}

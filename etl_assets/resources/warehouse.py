@@ -3,7 +3,6 @@
 What is asked of the tables stands in `sql/` and with the code that asks; here is only how to ask.
 """
 
-import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import date
@@ -13,6 +12,7 @@ import dagster as dg
 from pydantic import SecretStr
 
 from etl_assets.errors import EtlError, SchemaMissing
+from etl_assets.resources.database_faults import database_fault, database_says
 from etl_assets.retries import RETRY_SECONDS, Transient, retried_for
 from etl_assets.settings import WarehouseSettings
 from etl_assets.statements import statement, statements
@@ -36,17 +36,6 @@ MIGRATION_LOCK = (0x65746C, 1)
 
 _DAY_LOCK = 0x65746D
 """The class of the locks that show a day as being loaded; the other number is its ordinal."""
-
-_REFUSED_LOGIN = re.compile(
-    r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry"
-    r"|not permitted to log in|permission denied|invalid (URI|connection)"
-)
-# Not all that names SSL: a connection that breaks off does too.
-_REFUSED_TLS = re.compile(
-    r"certificate|does not support SSL|ssl\w* value|SSL error: (?!unexpected eof)", re.IGNORECASE
-)
-_WRONG_VALUE = "22"
-_TRANSIENT_STATES = ("08", "40001", "40P01", "53300", "57014", "57P01", "57P02", "57P03")
 
 _SESSION = """
 -- The driver reads no other, and a database or a role may have another.
@@ -170,24 +159,7 @@ class Database:
             raise self._error(error) from None
 
     def _error(self, error: "psycopg.Error") -> EtlError | Transient:
-        from psycopg import OperationalError  # noqa: PLC0415
-
-        message = _message(error)
-        if error.sqlstate is None and isinstance(error, OperationalError):
-            if _REFUSED_TLS.search(message):
-                return EtlError(
-                    f"TLS with {self.name[0].lower()}{self.name[1:]}'s server failed: {message}. "
-                    f"Check the host, sslmode and sslrootcert in {self.setting}"
-                )
-            if _REFUSED_LOGIN.search(message):
-                return EtlError(f"{self.name} can't be opened: {message}. Check {self.setting}")
-            return Transient(
-                f"{self.name} could not be reached: {message}. Check that it runs, and "
-                f"{self.setting}"
-            )
-        if (error.sqlstate or "").startswith(_TRANSIENT_STATES):
-            return Transient(f"{self.name} broke off: {message}")
-        return EtlError(f"{self.name} says: {message} (SQLSTATE {error.sqlstate})")
+        return database_fault(error, self.name, self.setting)
 
 
 class Warehouse(Database):
@@ -199,14 +171,15 @@ class Warehouse(Database):
     def _error(self, error: "psycopg.Error") -> EtlError | Transient:
         from psycopg import errors  # noqa: PLC0415
 
+        says = database_says(error)
         match error:
             case errors.UndefinedTable() | errors.InvalidSchemaName():
                 return SchemaMissing(
-                    f"The warehouse lacks the schema ({_message(error)}). Run: etl-assets migrate"
+                    f"The warehouse lacks the schema ({says}). Run: etl-assets migrate"
                 )
             case errors.InsufficientPrivilege():
                 return EtlError(
-                    f"The warehouse refuses it to this user: {_message(error)}. Use a user that "
+                    f"The warehouse refuses it to this user: {says}. Use a user that "
                     "may, or have the right granted: etl-assets doctor says what loading lacks"
                 )
             case _:
@@ -262,6 +235,8 @@ def loading(warehouse: Warehouse, days: Sequence[date]) -> Generator[None]:
     """
 
     def show(connection: Connection) -> None:
+        # It says nothing more for as long as the days are being loaded.
+        connection.execute("SET idle_session_timeout = 0")
         connection.execute(
             "SELECT pg_advisory_lock_shared(%s, number) FROM unnest(%s::integer[]) AS number",
             (_DAY_LOCK, [day.toordinal() for day in days]),
@@ -290,14 +265,6 @@ def execute(
     """Execute the statements of `sql/{name}.sql`, one after the other."""
     for text in statements(name):
         connection.execute(text, parameters)
-
-
-def _message(error: "psycopg.Error") -> str:
-    """Return the server's primary message, or the client library's own in one line."""
-    if (error.sqlstate or "").startswith(_WRONG_VALUE):
-        # Those messages quote the value.
-        return type(error).__name__
-    return error.diag.message_primary or " ".join(str(error).split())
 
 
 class WarehouseResource(dg.ConfigurableResource[Warehouse]):
