@@ -24,8 +24,8 @@ from etl_assets.assets.checks import Offences
 from etl_assets.assets.mart import bring_up_to_date
 from etl_assets.assets.staging import ReadFile, copy_in, swap_in
 from etl_assets.errors import EtlError
-from etl_assets.old_database import FACTS, ORDERS, address, columns_of_tables
-from etl_assets.order_log import KNOWN_COLUMNS, NEEDED_COLUMNS, parse, read_body
+from etl_assets.old_database import FACTS, ORDERS, address, layout
+from etl_assets.order_log import KNOWN_COLUMNS, parse, read_body
 from etl_assets.resources.object_store import StoredObject
 from etl_assets.resources.warehouse import (
     Connection,
@@ -90,9 +90,9 @@ def adopt(
 def _read(connection: Connection, wanted: Mapping[str, object]) -> dict[date, ReadFile]:
     """Return what the old database holds of each day, in order, as of one moment."""
     with connection.transaction():
-        columns = columns_of_tables(connection)
-        days = _read_table(connection, FACTS, "adopt/facts", wanted)
-        if columns[ORDERS].issuperset(NEEDED_COLUMNS):
+        of_theirs = layout(connection)
+        days = _read_table(connection, FACTS, "adopt/facts", {**wanted, **of_theirs.keys})
+        if of_theirs.has_orders:
             for day, file in _read_table(connection, ORDERS, "adopt/orders", wanted).items():
                 if day not in days or _sold(days[day]) <= _sold(file):
                     days[day] = file

@@ -14,21 +14,10 @@ from typing import Any, Literal
 
 import psycopg
 
-from etl_assets.old_database import RETENTION, columns_of_tables
+from etl_assets.old_database import FIGURES, layout
 from etl_assets.partitions import days_between
 from etl_assets.resources.warehouse import Connection, OldDatabase, Warehouse, execute, rows
 from etl_assets.statements import statement
-
-FIGURES = {
-    "new_customers_count": None,
-    "new_customers_revenue": "returning_customers_count",
-    "returning_customers_count": None,
-    "returning_customers_revenue": "new_customers_count",
-    "refunded_customer_count": None,
-    "customers_refunded": None,
-}
-"""The figures of a week, and what the old view multiplies each by: it joins every new customer with
-every returning one."""
 
 Row = Mapping[str, Any]
 Period = Literal["day", "week", "all"]
@@ -94,19 +83,21 @@ def compare(
 
     def read(theirs: Connection) -> Comparison:
         with theirs.transaction():
-            columns = columns_of_tables(theirs)
-            has_figures = columns[RETENTION].issuperset({"period_id", *FIGURES})
-            view = _by_week(rows(theirs, "compare/old_retention") if has_figures else [])
+            of_theirs = layout(theirs)
+            shown = rows(theirs, "compare/old_retention") if of_theirs.has_retention else []
+            facts = _old_facts(old, theirs, of_theirs.keys, *span)
             with warehouse.session() as ours:
                 ours.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
                 with ours.transaction():
-                    return _compare(ours, _old_facts(old, theirs, *span), view, *span)
+                    return _compare(ours, facts, _by_week(shown), *span)
 
     return old.run(read)
 
 
-def _old_facts(old: OldDatabase, theirs: Connection, first: date, last: date) -> Iterator[Row]:
-    wanted = {"first": first, "last": last, "keep_copies": True}
+def _old_facts(
+    old: OldDatabase, theirs: Connection, keys: Mapping[str, str], first: date, last: date
+) -> Iterator[Row]:
+    wanted = {"first": first, "last": last, "keep_copies": True, **keys}
     # Without it the faults of the old database would be said to be the warehouse's.
     with old.errors(), theirs.cursor("old_facts") as cursor:
         yield from cursor.execute(statement("adopt/facts"), wanted)

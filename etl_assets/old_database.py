@@ -1,19 +1,32 @@
-"""The old pipeline's database: which tables it has, and what they are called.
+"""The old pipeline's database: which tables it has, and what they are like.
 
-Old databases differ: dimensions and facts have serial ids, there may be a status or not, facts are
-grouped or one a raw row. What is needed of them stands in `_NEEDED`; whatever else there is, the
-statements for them (`sql/adopt/`, `sql/compare/`) read as JSON, so that it may be missing.
+Old databases differ: facts refer to the source's ids or to the dimensions' own, there may be a
+status or not, facts are grouped or one a raw row. What is needed of them stands in `_NEEDED`;
+whatever else there is, the statements for them (`sql/adopt/`, `sql/compare/`) read as JSON, so that
+it may be missing.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 from etl_assets.errors import EtlError
+from etl_assets.order_log import NEEDED_COLUMNS
 from etl_assets.resources.warehouse import Connection, rows
 
 FACTS = "mart.f_sales"
 ORDERS = "staging.user_order_log"
 RETENTION = "mart.f_customer_retention"
+
+FIGURES = {
+    "new_customers_count": None,
+    "new_customers_revenue": "returning_customers_count",
+    "returning_customers_count": None,
+    "returning_customers_revenue": "new_customers_count",
+    "refunded_customer_count": None,
+    "customers_refunded": None,
+}
+"""The figures of a week, and what the old view multiplies each by: it joins every new customer with
+every returning one."""
 
 _NEEDED = {
     FACTS: ("date_id", "item_id", "customer_id", "city_id", "quantity", "payment_amount"),
@@ -24,14 +37,28 @@ _NEEDED = {
 }
 
 
-def columns_of_tables(connection: Connection) -> Mapping[str, set[str]]:
-    """Check that it is an old database; return which columns its tables have.
+@dataclass(frozen=True)
+class Layout:
+    """What is not the same in all old databases.
 
-    `ORDERS` and `RETENTION` may be missing, or lack columns.
+    Attributes:
+        has_orders: whether there are raw rows, in `ORDERS`.
+        has_retention: whether `RETENTION` has the figures of a week.
+        keys: by `item_key`, `city_key` and `customer_key`, as the statements call it, the column of
+            the dimension that facts refer to: the source's id, or one of the table's own.
+    """
+
+    has_orders: bool
+    has_retention: bool
+    keys: dict[str, str]
+
+
+def layout(connection: Connection) -> Layout:
+    """Check that it is an old database; return its layout.
 
     Raises:
-        EtlError: it lacks tables or columns, a fact's day can't be told, or it is a warehouse of
-            this project.
+        EtlError: it lacks tables or columns, what a fact refers to or its day can't be told, or it
+            is a warehouse of this project.
     """
     columns: defaultdict[str, set[str]] = defaultdict(set)
     for row in rows(connection, "adopt/columns", {"tables": [*_NEEDED, ORDERS, RETENTION]}):
@@ -58,7 +85,38 @@ def columns_of_tables(connection: Connection) -> Mapping[str, set[str]]:
             f"{lost['date_id']} is no epoch second since 2000, and mart.d_calendar has no "
             "date_actual for it. Put the days into the old mart.d_calendar, in a copy if need be"
         )
-    return columns
+    return Layout(
+        has_orders=columns[ORDERS].issuperset(NEEDED_COLUMNS),
+        has_retention=columns[RETENTION].issuperset({"period_id", *FIGURES}),
+        keys=_keys(connection),
+    )
+
+
+def _keys(connection: Connection) -> dict[str, str]:
+    """Return which column of each dimension the facts refer to, as `Layout.keys`.
+
+    A foreign key says it. Dimensions without one are taken to be referred to alike: by the ids that
+    find more of their members.
+    """
+    found = {row["dimension"]: row for row in rows(connection, "adopt/keys")}
+    to_tell = [row for row in found.values() if row["foreign_key"] is None]
+    without_source_id = sum(row["without_source_id"] for row in to_tell)
+    without_table_id = sum(row["without_table_id"] for row in to_tell)
+    undecided = [row["dimension"] for row in to_tell if row["undecided"]]
+    if undecided and without_source_id == without_table_id:
+        columns = ", ".join(f"{dimension}_id" for dimension in undecided)
+        raise EtlError(
+            f"It can't be told whether {columns} of the old {FACTS} are the source's ids or the "
+            "dimensions' own, for their numbers are among both. Add the foreign keys that say it, "
+            f"in a copy if need be, such as: ALTER TABLE {FACTS} ADD FOREIGN KEY "
+            f"({undecided[0]}_id) REFERENCES mart.d_{undecided[0]} (id)"
+        )
+    by_table_id = without_table_id < without_source_id
+    keys: dict[str, str] = {}
+    for dimension in ("item", "city", "customer"):
+        told = "id" if by_table_id else f"{dimension}_id"
+        keys[f"{dimension}_key"] = found.get(dimension, {}).get("foreign_key") or told
+    return keys
 
 
 def address(connection: Connection, table: str) -> str:

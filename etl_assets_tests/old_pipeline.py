@@ -156,6 +156,19 @@ class OldPipeline:
         self.query(_DIMENSIONS)
         self.query(_FACTS[self._kind])
 
+    def refer_by_serial_ids(self, *, with_foreign_keys: bool) -> None:
+        """Have the facts refer to the dimensions' own ids, not to the source's."""
+        for dimension in ("item", "city", "customer"):
+            self.query(
+                f"UPDATE mart.f_sales SET {dimension}_id = member.id FROM mart.d_{dimension} member"
+                f" WHERE f_sales.{dimension}_id = member.{dimension}_id"
+            )
+            if with_foreign_keys:
+                self.query(
+                    f"ALTER TABLE mart.f_sales ADD FOREIGN KEY ({dimension}_id)"
+                    f" REFERENCES mart.d_{dimension} (id)"
+                )
+
     def query(self, sql: str, *parameters: object) -> list[Row]:
         """Return the rows of a query, or none of a statement without any."""
         with psycopg.connect(self.url, autocommit=True) as connection:

@@ -1,21 +1,26 @@
 """`etl-assets adopt`: the days of an old database, beside those of the source."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
 
+from etl_assets.adoption import adopt
 from etl_assets.automation.planner import Load, Wait
 from etl_assets.errors import EtlError
 from etl_assets.resources import OldDatabase
+from etl_assets.resources.warehouse import writing
 from etl_assets.settings import OldDatabaseSettings
-from etl_assets_tests.cli.conftest import Etl
+from etl_assets_tests.cli.conftest import Etl, interrupt, program
 from etl_assets_tests.conftest import MakeDatabase
+from etl_assets_tests.embedded.processes import wait_until
 from etl_assets_tests.files import FRIDAY, MONDAY, THURSDAY, TUESDAY, WEDNESDAY, order
 from etl_assets_tests.old_pipeline import OldPipeline, adopted, fact
 from etl_assets_tests.pipeline import Pipeline, holding
 
 LAST_WEEK = MONDAY - timedelta(days=7)
+WAITING = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 LONG_NAME = "Александр-Константин"
 
 
@@ -201,6 +206,55 @@ def test_facts_that_cannot_be_orders_are_in_quarantine(
     assert pipeline.rejected() == [(2, LAST_WEEK, "quantity is not above zero")]
 
 
+@pytest.mark.parametrize("with_foreign_keys", [True, False])
+def test_facts_that_refer_to_the_dimensions_own_ids(
+    etl: Etl, pipeline: Pipeline, old: OldPipeline, *, with_foreign_keys: bool
+) -> None:
+    old.refer_by_serial_ids(with_foreign_keys=with_foreign_keys)
+    etl("adopt", "--to", LAST_WEEK)
+    pipeline.holds({LAST_WEEK: SUMMED_UP})
+
+
+def test_a_foreign_key_decides_which_of_two_ids_is_meant(
+    etl: Etl, pipeline: Pipeline, old: OldPipeline
+) -> None:
+    # The source's ids of the members are now also the tables' own ids, of other members.
+    old.query("INSERT INTO mart.d_item (id, item_id) VALUES (3, 30)")
+    old.query("INSERT INTO mart.d_city (id, city_id) VALUES (0, 90)")
+    old.query("INSERT INTO mart.d_customer (id, customer_id) VALUES (7, 70), (8, 80)")
+    assert (
+        "It can't be told whether city_id, customer_id, item_id of the old mart.f_sales are the "
+        "source's ids or the dimensions' own" in etl("adopt", code=1).stderr
+    )
+    for dimension in ("item", "city", "customer"):
+        column = f"{dimension}_id"
+        old.query(f"ALTER TABLE mart.d_{dimension} ADD UNIQUE ({column})")
+        old.query(
+            f"ALTER TABLE mart.f_sales ADD FOREIGN KEY ({column}) REFERENCES"
+            f" mart.d_{dimension} ({column})"
+        )
+    etl("adopt", "--to", LAST_WEEK)
+    pipeline.holds({LAST_WEEK: SUMMED_UP})
+
+
+def test_nulls_are_in_quarantine_or_unknown(
+    etl: Etl, pipeline: Pipeline, doubled: OldPipeline
+) -> None:
+    doubled.query("TRUNCATE staging.user_order_log")
+    doubled.query("ALTER TABLE mart.f_sales ALTER city_id DROP NOT NULL")
+    doubled.query("UPDATE mart.f_sales SET city_id = NULL WHERE id = 1")
+    doubled.query("UPDATE mart.f_sales SET quantity = NULL, payment_amount = NULL WHERE id = 2")
+    doubled.query("UPDATE mart.d_customer SET first_name = NULL, last_name = ''")
+    assert "1 orders of 3 rows, 0 copies, 2 rejected" in etl("adopt").stdout
+    assert pipeline.query("SELECT first_name, last_name FROM mart.d_customer") == [
+        ("unknown", "unknown")
+    ]
+    assert {reason for *_, reason in pipeline.rejected()} == {
+        "city_id is missing",
+        "quantity is missing",
+    }
+
+
 # --- Beside the source ----------------------------------------------------------------------------
 
 
@@ -279,6 +333,36 @@ def test_all_of_it_or_nothing(etl: Etl, pipeline: Pipeline) -> None:
     pipeline.holds({})
 
 
+def test_ctrl_c_leaves_nothing_half_adopted(etl: Etl, pipeline: Pipeline, old: OldPipeline) -> None:
+    with (
+        pipeline.warehouse.session() as connection,
+        writing(connection),
+        program("adopt") as adopting,
+    ):
+        wait_until(lambda: pipeline.query(WAITING))
+        assert "Interrupted. " in interrupt(adopting)
+    pipeline.holds({})
+    before = old.contents()
+    etl("adopt")
+    pipeline.holds({LAST_WEEK: SUMMED_UP, MONDAY: RAW_ROWS})
+    assert old.contents() == before
+
+
+@pytest.mark.usefixtures("old")
+def test_of_a_day_that_is_loaded_at_the_same_time_the_source_wins(pipeline: Pipeline) -> None:
+    old = OldDatabase(OldDatabaseSettings.read().url)
+    with ThreadPoolExecutor() as pool:
+        with pipeline.warehouse.session() as connection, writing(connection):
+            both = [
+                pool.submit(adopt, pipeline.warehouse, old),
+                pool.submit(pipeline.load, MONDAY),
+            ]
+            wait_until(lambda: len(pipeline.query(WAITING)) == len(both))
+        for each in both:
+            each.result()
+    pipeline.holds(holding(pipeline.files, MONDAY) | {LAST_WEEK: SUMMED_UP})
+
+
 # --- The old database -----------------------------------------------------------------------------
 
 
@@ -325,6 +409,12 @@ def test_what_is_no_old_database_is_refused(
 ) -> None:
     old.query(change)
     assert says in etl("adopt", code=1).stderr
+
+
+def test_an_empty_old_database(etl: Etl, pipeline: Pipeline, old: OldPipeline) -> None:
+    old.query("TRUNCATE mart.f_sales, mart.d_calendar, staging.user_order_log")
+    assert etl("adopt").stdout == "Nothing to adopt\n"
+    pipeline.holds({})
 
 
 def test_a_warehouse_of_this_project_is_refused(etl: Etl, pipeline: Pipeline) -> None:

@@ -87,6 +87,11 @@ def test_nothing_differs(etl: Etl, same: OldPipeline, pipeline: Pipeline) -> Non
     assert len(pipeline.loads()) == 2
 
 
+def test_facts_that_refer_to_the_dimensions_own_ids(etl: Etl, same: OldPipeline) -> None:
+    same.refer_by_serial_ids(with_foreign_keys=False)
+    assert json.loads(etl("compare", "--json").stdout) == []
+
+
 def test_copies_within_facts_orders_collapsed_and_a_view_that_multiplies(
     etl: Etl, open_pipeline: OpenPipeline, make_old: MakeOld
 ) -> None:

@@ -2,35 +2,40 @@
 --
 -- On the old database. Its columns differ: to_jsonb gives null for one that is not there. The sign
 -- of the amount tells a refund where there is no status. A member that a dimension lacks is called
--- unknown. There is no uniq_id: an md5 stands for it that says so. It is the same for equal facts,
--- which makes them copies, unless all are to be kept.
--- Parameters: first, last (date; null for no limit), keep_copies (boolean).
+-- unknown, and has no id if facts refer to one of the dimension's own. There is no uniq_id: an md5
+-- stands for it that says so. It is the same for equal facts, which makes them copies, unless all
+-- are to be kept.
+-- Parameters: first, last (date; null for no limit), keep_copies (boolean), item_key, city_key,
+-- customer_key (the column of the dimension that the facts refer to).
 -- Rows: partition_day (date), the columns of an order log (text), quantity_signed and
 -- payment_amount_signed (numbers as they are there); by day, in their order.
 WITH
 item AS (
-    SELECT DISTINCT ON (item_id)
+    SELECT DISTINCT ON (key)
         item_id,
+        to_jsonb(d_item) ->> %(item_key)s AS key,
         nullif(item_name, '') AS item_name
     FROM mart.d_item
-    ORDER BY item_id ASC, to_jsonb(d_item) -> 'id' DESC, item_name ASC
+    ORDER BY key ASC, to_jsonb(d_item) -> 'id' DESC, item_name ASC
 ),
 
 city AS (
-    SELECT DISTINCT ON (city_id)
+    SELECT DISTINCT ON (key)
         city_id,
+        to_jsonb(d_city) ->> %(city_key)s AS key,
         nullif(city_name, '') AS city_name
     FROM mart.d_city
-    ORDER BY city_id ASC, to_jsonb(d_city) -> 'id' DESC, city_name ASC
+    ORDER BY key ASC, to_jsonb(d_city) -> 'id' DESC, city_name ASC
 ),
 
 customer AS (
-    SELECT DISTINCT ON (customer_id)
+    SELECT DISTINCT ON (key)
         customer_id,
+        to_jsonb(d_customer) ->> %(customer_key)s AS key,
         nullif(first_name, '') AS first_name,
         nullif(last_name, '') AS last_name
     FROM mart.d_customer
-    ORDER BY customer_id ASC, to_jsonb(d_customer) -> 'id' DESC, first_name ASC, last_name ASC
+    ORDER BY key ASC, to_jsonb(d_customer) -> 'id' DESC, first_name ASC, last_name ASC
 ),
 
 calendar AS (
@@ -50,12 +55,18 @@ calendar AS (
 
 old AS (
     SELECT
-        f_sales.item_id,
-        f_sales.customer_id,
-        f_sales.city_id,
         f_sales.quantity,
         f_sales.payment_amount,
+        item.item_name,
+        city.city_name,
+        customer.first_name,
+        customer.last_name,
         to_jsonb(f_sales) AS field,
+        CASE %(item_key)s WHEN 'item_id' THEN f_sales.item_id ELSE item.item_id END AS item_id,
+        CASE %(city_key)s WHEN 'city_id' THEN f_sales.city_id ELSE city.city_id END AS city_id,
+        CASE %(customer_key)s
+            WHEN 'customer_id' THEN f_sales.customer_id ELSE customer.customer_id
+        END AS customer_id,
         -- An epoch second since 2000, or else whatever the calendar says.
         CASE
             WHEN f_sales.date_id >= 946684800
@@ -64,14 +75,21 @@ old AS (
         END AS date_time
     FROM mart.f_sales
     LEFT JOIN calendar USING (date_id)
+    LEFT JOIN item ON f_sales.item_id::text = item.key
+    LEFT JOIN city ON f_sales.city_id::text = city.key
+    LEFT JOIN customer ON f_sales.customer_id::text = customer.key
 ),
 
 as_text AS (
     SELECT
         field,
         item_id,
+        item_name,
         customer_id,
+        first_name,
+        last_name,
         city_id,
+        city_name,
         quantity AS quantity_signed,
         payment_amount AS payment_amount_signed,
         date_time::date AS partition_day,
@@ -103,28 +121,25 @@ numbered AS (
 )
 
 SELECT
-    numbered.partition_day,
-    numbered.quantity_signed,
-    numbered.payment_amount_signed,
-    numbered.date_time,
-    numbered.quantity,
-    numbered.payment_amount,
-    numbered.status,
+    partition_day,
+    quantity_signed,
+    payment_amount_signed,
+    date_time,
+    quantity,
+    payment_amount,
+    status,
     city_id::text AS city_id,
     customer_id::text AS customer_id,
     item_id::text AS item_id,
-    coalesce(city.city_name, 'unknown') AS city_name,
-    coalesce(customer.first_name, 'unknown') AS first_name,
-    coalesce(customer.last_name, 'unknown') AS last_name,
-    coalesce(item.item_name, 'unknown') AS item_name,
+    coalesce(city_name, 'unknown') AS city_name,
+    coalesce(first_name, 'unknown') AS first_name,
+    coalesce(last_name, 'unknown') AS last_name,
+    coalesce(item_name, 'unknown') AS item_name,
     'adopted-' || md5(
         concat_ws(
-            ',', numbered.date_time, item_id, customer_id, city_id, numbered.quantity,
-            numbered.payment_amount, numbered.status, numbered.number_of_copy
+            ',', date_time, item_id, customer_id, city_id, quantity, payment_amount, status,
+            number_of_copy
         )
     ) AS uniq_id
 FROM numbered
-LEFT JOIN item USING (item_id)
-LEFT JOIN city USING (city_id)
-LEFT JOIN customer USING (customer_id)
-ORDER BY numbered.partition_day, numbered.field -> 'id', uniq_id
+ORDER BY partition_day, field -> 'id', uniq_id
