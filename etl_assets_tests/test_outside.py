@@ -183,7 +183,7 @@ def store_says(method: str, status: int, code: str = "") -> Fault:
         (answer(["x" * 2**20]), "get_increment: the report API's answer is over 1048576 bytes"),
         (
             store_says("HEAD", 403),
-            "answered 403 403: access refused. Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            "answered 403: access refused. Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         ),
         (store_says("HEAD", 404), "the increment's file is not in the object store (s3://"),
         (store_says("HEAD", 200), "the answer has no ETag and size, so it is not an object store"),

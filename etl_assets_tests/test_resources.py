@@ -237,6 +237,14 @@ def test_an_answer_that_repeats_the_key_does_not_tell_it(pipeline: Pipeline) -> 
     key = pipeline.simulator.api_key
     failing(pipeline, Fault("/generate_report", status=200, body=json.dumps({"task_id": key})))
     assert pipeline.report_api.generate_report() == "***"
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in key)
+    failing(pipeline, Fault("/generate_report", status=200, body=f'{{"task_id": "{escaped}"}}'))
+    assert pipeline.report_api.generate_report() == "***"
+    body = f'{{"status": "SUCCESS", "data": {{"s3_path": {{"{escaped}": 7}}}}}}'
+    failing(pipeline, Fault("/get_report", status=200, body=body))
+    with pytest.raises(EtlError, match=r"data\.s3_path\.\*\*\*") as error:
+        pipeline.report_api.get_report("a")
+    said(error, key)
 
 
 def test_an_increment_that_is_neither_there_nor_not_is_said(
@@ -395,9 +403,35 @@ def test_any_other_answer_of_the_store_is_said_at_once(
     pipeline: Pipeline, faulty_store: ObjectStore, status: int
 ) -> None:
     answers(pipeline.simulator, status, times=None)
-    with pytest.raises(EtlError, match=f"answered {status} .*which trying again won't change"):
+    with pytest.raises(EtlError, match=f"answered {status}, which trying again won't change"):
         faulty_store.find("s3://b/k")
     assert calls(pipeline, "/b/k") == 1
+
+
+@pytest.mark.parametrize("region", [{}, {"x-amz-bucket-region": "eu-west-1"}])
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_of_the_store_is_not_followed_to_another_address(
+    pipeline: Pipeline, faulty_store: ObjectStore, status: int, region: dict[str, str]
+) -> None:
+    elsewhere = {"Location": f"{pipeline.simulator.url}/elsewhere"} | region
+    fault = Fault("/b*", status=status, headers=elsewhere, times=None)
+    pipeline.simulator.faults.add(fault)
+    with pytest.raises(EtlError, match=rf"answered {status}: it is elsewhere.* Check AWS_ENDPOINT"):
+        faulty_store.find("s3://b/k")
+    paths = [call.path for call in pipeline.simulator.calls if call.path.startswith(("/b", "/e"))]
+    assert len(paths) <= 2
+    assert set(paths) <= {"/b", "/b/k"}
+
+
+def test_of_a_refusal_by_the_store_only_a_code_is_said(
+    pipeline: Pipeline, faulty_store: ObjectStore
+) -> None:
+    for code, shown in (("AccessDenied", "403 AccessDenied: "), ("\x1b[2J a" * 99, "403: ")):
+        words = code.replace("\x1b", "&#27;")
+        body = f"<Error><Code>{words}</Code><Message>Zebedee</Message></Error>"
+        pipeline.simulator.faults.add(Fault("/b/k", status=403, body=body))
+        with pytest.raises(AccessRefused, match=f"answered {shown}access refused"):
+            faulty_store.read(StoredObject("s3://b/k", '"1"', 6), whole)
 
 
 @pytest.mark.parametrize(

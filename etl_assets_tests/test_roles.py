@@ -4,6 +4,7 @@ That `etl_writer` may do all that the pipeline needs is what the other tests sho
 pipeline's user is.
 """
 
+import os
 import subprocess
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -228,3 +229,14 @@ def test_every_right_that_a_writer_is_granted_is_missed(open_pipeline: OpenPipel
     (database,) = execute(url, "SELECT current_database()")[0]
     execute(url, f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC, etl_writer")
     assert f" TEMPORARY on database {database};" in lacks(url)
+
+
+def test_the_pipeline_of_the_tests_is_a_writer_and_no_more(open_pipeline: OpenPipeline) -> None:
+    who = """
+        SELECT session_user, rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls
+        FROM pg_roles WHERE rolname = session_user
+    """
+    open_pipeline()
+    assert execute(os.environ["WAREHOUSE_URL"], who) == [(WRITER, False)]
+    memberships = "SELECT roleid::regrole::text FROM pg_auth_members WHERE member = %s::regrole"
+    assert execute(os.environ["WAREHOUSE_URL"], memberships, WRITER) == [("etl_writer",)]

@@ -34,6 +34,7 @@ CHUNK_BYTES = 1 << 20
 """The size of the pieces that an object is read in."""
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_CODE = re.compile(r"[A-Za-z]\w{,63}", re.ASCII)
 _TRANSIENT_CODES = frozenset({"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable"})
 
 
@@ -204,7 +205,7 @@ def _client(settings: ObjectStoreSettings, answer_seconds: float) -> Any:
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
     try:
-        return boto3.client(  # pyright: ignore[reportUnknownMemberType]
+        client = boto3.client(  # pyright: ignore[reportUnknownMemberType]
             "s3",
             endpoint_url=settings.endpoint_url,
             region_name=settings.region,
@@ -224,13 +225,23 @@ def _client(settings: ObjectStoreSettings, answer_seconds: float) -> Any:
             f"The object store can't be used as it is set up: {error}. Check the variables that "
             "begin with AWS_, and ~/.aws if there is one"
         ) from None
+    # Of a store that answers with a redirect the client asks the bucket's region, and again when
+    # that is answered with one.
+    client.meta.events.register("before-call.s3.HeadBucket", _without_redirect)
+    return client
+
+
+def _without_redirect(context: dict[str, Any], **_: object) -> None:
+    context["s3_redirect"]["redirected"] = True
 
 
 def _client_error(where: str, error: "ClientError") -> EtlError | Transient:
     answer: Any = error.response
     code: str = answer.get("Error", {}).get("Code", "")
     status: int = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    answered = f"{where}: the object store answered {status} {code}"
+    # Without a body the code is the status again; and anything may stand in one.
+    named = f" {code}" if _CODE.fullmatch(code) else ""
+    answered = f"{where}: the object store answered {status}{named}"
     if is_transient(status) or code in _TRANSIENT_CODES:
         return Transient(answered)
     match status:
@@ -245,8 +256,16 @@ def _client_error(where: str, error: "ClientError") -> EtlError | Transient:
                 f"{answered}: access refused. Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
                 "and that the key may read the bucket"
             )
+        case 301 | 302 | 307 | 308:
+            return EtlError(
+                f"{answered}: it is elsewhere, where nobody told us to go. Check "
+                "AWS_ENDPOINT_URL_S3 and AWS_DEFAULT_REGION"
+            )
         case _:
-            return EtlError(f"{answered}, which trying again won't change")
+            return EtlError(
+                f"{answered}, which trying again won't change. Check AWS_ENDPOINT_URL_S3, or ask "
+                "who runs the store"
+            )
 
 
 class ObjectStoreResource(dg.ConfigurableResource[ObjectStore]):

@@ -23,6 +23,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
 )
+from pydantic_core import from_json, to_json
 
 from etl_assets.errors import AccessRefused, EtlError, UnexpectedAnswer
 from etl_assets.resources.tls import tls_fault
@@ -259,8 +260,13 @@ class ReportApi:
 
     def _masked(self, body: bytes) -> bytes:
         """Return an answer without our key: one that repeats it must not take it into logs."""
-        key = self._settings.key.get_secret_value().encode()
-        return body.replace(key, b"***") if len(key) >= _LEAST_SECRET else body
+        key = self._settings.key.get_secret_value()
+        if len(key) < _LEAST_SECRET:
+            return body
+        # However it is escaped. What is no JSON is never quoted.
+        with suppress(ValueError):
+            body = to_json(from_json(body))
+        return body.replace(to_json(key)[1:-1], b"***")
 
     @staticmethod
     def _check_status(called: str, response: "Response") -> None:
