@@ -9,11 +9,12 @@ Of a day the raw rows are taken if the old staging still has them, for those are
 delivered. Else the facts are: with names from the dimensions, and an md5 in the place of uniq_id.
 """
 
-import time
+import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -22,11 +23,11 @@ import polars as pl
 
 from etl_assets.assets.checks import Offences
 from etl_assets.assets.mart import bring_up_to_date
-from etl_assets.assets.staging import ReadFile, copy_in, swap_in
+from etl_assets.copying import FileToCopy, copy_in, run_copying, swap_in
 from etl_assets.errors import EtlError
 from etl_assets.old_database import FACTS, ORDERS, address, layout
-from etl_assets.order_log import KNOWN_COLUMNS, parse, read_body
-from etl_assets.resources.object_store import StoredObject
+from etl_assets.order_log import KNOWN_COLUMNS, Contradicted, OrderLog
+from etl_assets.resources.object_store import CHUNK_BYTES, StoredObject
 from etl_assets.resources.warehouse import (
     Connection,
     OldDatabase,
@@ -80,14 +81,14 @@ def adopt(
     run_id = f"adopt-{uuid.uuid4()}"
     with loading(warehouse, list(days)):
         try:
-            return warehouse.run(lambda connection: _adopt(connection, days, run_id))
+            return run_copying(warehouse, lambda connection: _adopt(connection, days, run_id))
         except Offences as offences:
             raise EtlError(
                 f"Nothing was adopted, for the mart would be wrong on these days: {offences}"
             ) from None
 
 
-def _read(connection: Connection, wanted: Mapping[str, object]) -> dict[date, ReadFile]:
+def _read(connection: Connection, wanted: Mapping[str, object]) -> dict[date, FileToCopy]:
     """Return what the old database holds of each day, in order, as of one moment."""
     with connection.transaction():
         of_theirs = layout(connection)
@@ -99,14 +100,21 @@ def _read(connection: Connection, wanted: Mapping[str, object]) -> dict[date, Re
     return dict(sorted(days.items()))
 
 
-def _sold(file: ReadFile) -> set[tuple[int, int]]:
+def _sold(file: FileToCopy) -> set[tuple[int, int]]:
     """Return who bought what: raw rows that lack any of it are not all that the facts came from."""
-    return set(file.content.orders.select("customer_id", "item_id").iter_rows())
+    log = OrderLog(file.read(), *file.covers, contradicted=file.contradicted)
+    sold: set[tuple[int, int]] = set()
+    try:
+        for piece in log.pieces():
+            sold.update(piece.orders.select("customer_id", "item_id").cast(pl.Int64).iter_rows())
+    except Contradicted:
+        return _sold(file)
+    return sold
 
 
 def _read_table(
     connection: Connection, table: str, query: str, wanted: Mapping[str, object]
-) -> dict[date, ReadFile]:
+) -> dict[date, FileToCopy]:
     """Read each day's rows as if they were an object of the source that holds the day alone."""
     uri = address(connection, table)
     # Of the server's own, or all the history would be fetched at once.
@@ -116,33 +124,33 @@ def _read_table(
         return {day: _read_day(uri, day, list(old_rows)) for day, old_rows in by_day}
 
 
-def _read_day(uri: str, day: date, old_rows: Sequence[Mapping[str, Any]]) -> ReadFile:
-    began = time.monotonic()
+def _read_day(uri: str, day: date, old_rows: Sequence[Mapping[str, Any]]) -> FileToCopy:
     texts = pl.from_dicts(old_rows, schema=dict.fromkeys(KNOWN_COLUMNS, pl.String))
-    body = read_body(iter([texts.write_csv().encode()]))
-    stored = StoredObject(uri, body.sha256, len(body.content))
-    return ReadFile(
-        raw_files=(RawFile(day, stored, report_id=None, increment_id=None),),
-        covers=(day, day),
-        sha256=body.sha256,
-        content=parse(body, day, day),
-        seconds={"parse": time.monotonic() - began},
-    )
+    body = texts.write_csv().encode()
+    stored = StoredObject(uri, hashlib.sha256(body).hexdigest(), len(body))
+    raw_file = RawFile(day, stored, report_id=None, increment_id=None)
+    return FileToCopy((raw_file,), (day, day), partial(_chunks, body))
 
 
-def _adopt(connection: Connection, days: Mapping[date, ReadFile], run_id: str) -> Adoption:
+def _chunks(body: bytes) -> Iterator[bytes]:
+    return (body[at : at + CHUNK_BYTES] for at in range(0, len(body), CHUNK_BYTES))
+
+
+def _adopt(connection: Connection, days: Mapping[date, FileToCopy], run_id: str) -> Adoption:
     with writing(connection):
         staged = {row["partition_day"]: row for row in rows(connection, "etl/staged_days")}
         from_source = [day for day in days if day in staged and not staged[day]["is_adopted"]]
         unchanged = [
             day
             for day, file in days.items()
-            if day in staged and staged[day]["is_adopted"] and staged[day]["etag"] == file.sha256
+            if day in staged
+            and staged[day]["is_adopted"]
+            and staged[day]["etag"] == file.stored.etag
         ]
         to_adopt = sorted(days.keys() - {*from_source, *unchanged})
-        files = [days[day] for day in to_adopt]
+        files = copy_in(connection, [days[day] for day in to_adopt])
         if files:
-            swap_in(connection, files, run_id, copy_in(connection, files))
+            swap_in(connection, files, run_id)
             bring_up_to_date(connection, to_adopt, run_id=run_id, only_unloaded=False)
     return Adoption(
         days=to_adopt,

@@ -10,7 +10,14 @@ from typing import Any
 from psycopg.rows import tuple_row
 
 from etl_assets.errors import EtlError, SchemaMissing
-from etl_assets.resources.warehouse import MIGRATION_LOCK, WRITER_LOCK, Connection, Warehouse, rows
+from etl_assets.resources.warehouse import (
+    COPYING_LOCK,
+    MIGRATION_LOCK,
+    WRITER_LOCK,
+    Connection,
+    Warehouse,
+    rows,
+)
 from etl_assets.statements import MIGRATIONS, statement
 
 
@@ -31,7 +38,8 @@ def migrate(warehouse: Warehouse) -> list[str]:
         before = _applied(connection)
         if _missing(before):
             # A load locks tables in its own order: without, one would be a deadlock's victim.
-            connection.execute("SELECT pg_advisory_lock(%s, %s)", WRITER_LOCK)
+            for lock in (COPYING_LOCK, WRITER_LOCK):
+                connection.execute("SELECT pg_advisory_lock(%s, %s)", lock)
         if not before:
             _refuse_foreign_tables(connection)
         connection.execute("CREATE SCHEMA IF NOT EXISTS etl")

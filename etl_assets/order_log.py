@@ -10,18 +10,26 @@ read for sure is refused whole. The format is the source's:
 in UTF-8, in any order of columns, with LF or CRLF. `id` restarts at 1 in every file and counts for
 nothing. Files of 2022 have no `uniq_id`; reports, and the first increment after them, no `status`,
 which means shipped.
+
+A file is read in pieces of some MiB, and what becomes of a row does not depend on where they end.
+Of a row that is no copy only hashes are kept: 34 to 69 bytes, and as many again in files of 2022
+(see `SeenRows`). Nothing else grows with the file.
 """
 
 import csv
 import hashlib
-import re
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 import polars as pl
 
+from etl_assets.csv_pieces import PIECE_BYTES, CsvPiece, CsvPieces
+from etl_assets.csv_texts import SURPLUS, read_texts, require_csv
 from etl_assets.errors import FileRefused
+from etl_assets.seen_rows import Hashes, Mask, SeenRows
 
 NEEDED_COLUMNS = (
     "date_time",
@@ -43,9 +51,21 @@ KNOWN_COLUMNS = ("uniq_id", *NEEDED_COLUMNS, "status")
 _NAMES = frozenset({"id", *KNOWN_COLUMNS})
 
 ORDER_COLUMNS = ("partition_day", "line", *KNOWN_COLUMNS)
-"""The columns of `File.orders`, as in staging.user_order_log."""
+"""The columns of `Piece.orders`, as in staging.user_order_log."""
 
-MAX_LINE_BYTES = 1 << 20
+_KEY = ("partition_day", "uniq_id", "status")
+"""The columns that name an order."""
+
+_COUNTS = pl.Schema(
+    {
+        "partition_day": pl.Date,
+        "rows_read": pl.Int64,
+        "rejected": pl.Int64,
+        "kept": pl.Int64,
+        "revenue": pl.Decimal(38, 2),
+    }
+)
+_REASONS = {"reason": pl.String, "rows": pl.Int64, "first_line": pl.Int64}
 
 _STATUSES = ("shipped", "refunded")
 _WHOLE_NUMBERS = ("city_id", "customer_id", "item_id", "quantity")
@@ -59,107 +79,190 @@ _WHOLE_NUMBER = r"^-?[0-9]+$"
 _DECIMAL = r"^-?[0-9]+(?:\.[0-9]+)?$"
 _NUMERIC_14_2 = r"^-?0*[0-9]{1,12}(?:\.[0-9]{1,2}0*)?$"
 
-# RFC 4180, with LF for CRLF too. Possessive, so that the time is linear in the bytes.
-_FIELD = rb'(?:"[^"]*+(?:""[^"]*+)*+"|[^",\r\n]*+)'
-_RECORD = _FIELD + rb"(?:," + _FIELD + rb")*+\r?"
-_CSV = re.compile(rb"(?:" + _RECORD + rb"\n)*+(?:" + _RECORD + rb")?")
-_NO_VALUES = re.compile(rb'(?:,(?:"")?)*+')
+_CONTRADICTED = "uniq_id and status are another order's too, with other contents"
 
-_SURPLUS = "surplus"
+# Of this process, so that no file can be made to have rows of equal hashes.
+_SEEDS = tuple(secrets.randbits(64) for _ in range(4))
 
 
 @dataclass(frozen=True)
-class Body:
-    """A file's bytes, without a byte order mark, and the SHA-256 (hex) of all of them."""
-
-    content: bytes
-    sha256: str
-
-
-@dataclass(frozen=True)
-class File:
-    """What a file holds.
+class Piece:
+    """What some rows of a file became.
 
     Attributes:
-        orders: `ORDER_COLUMNS`, typed as in staging.user_order_log, one row an order.
+        orders: `ORDER_COLUMNS`, one row an order. Beside the day (date) and the line (int) texts as
+            they were read; PostgreSQL casts them to the very values that were judged here.
         rejected: line, partition_day (null where there is no readable one), fields (struct of the
             texts read), reason.
-        counts: partition_day (null as above), rows_read, copies, rejected, kept.
-        unknown_columns: the names of columns that were ignored.
     """
 
     orders: pl.DataFrame
     rejected: pl.DataFrame
-    counts: pl.DataFrame
-    unknown_columns: tuple[str, ...]
 
 
-def read_body(chunks: Iterator[bytes]) -> Body:
-    """Put an object's chunks (of up to `MAX_LINE_BYTES`) together.
+class Contradicted(Exception):
+    """Orders that were given turned out to have the key of others, with other contents.
 
-    Raises:
-        FileRefused: there are no bytes, or a line is over `MAX_LINE_BYTES` long; that is found
-            before the rest is read.
+    All versions are to be rejected, so the file has to be read once more, with what is known now.
     """
-    digest = hashlib.sha256()
-    content = bytearray()
-    line_start = 0
-    for chunk in chunks:
-        digest.update(chunk)
-        # A line that is too long reaches over a chunk's end, so only those lines are measured.
-        line_end = chunk.find(b"\n")
-        length = len(content) - line_start + (len(chunk) if line_end < 0 else line_end)
-        if length > MAX_LINE_BYTES:
-            raise FileRefused(f"a line is over {MAX_LINE_BYTES} bytes long")
-        if line_end >= 0:
-            line_start = len(content) + chunk.rfind(b"\n") + 1
-        content += chunk
-    if not content:
-        raise FileRefused("the file is empty: not even a header")
-    return Body(bytes(content).removeprefix(b"\xef\xbb\xbf"), digest.hexdigest())
 
 
-def parse(body: Body, first_day: date, last_day: date) -> File:
-    """Make of a file's bytes what they hold; the object may hold the days from first to last.
+class OrderLog:
+    """One file, to be read once.
 
-    Raises:
-        FileRefused: the bytes are no UTF-8 or no CSV, or the header lacks a needed column or has a
-            known one twice.
+    Attributes:
+        unknown_columns: the names of the columns that are ignored.
+        reasons: reason, rows and first_line of the rejected rows.
+
+    They, `counts` and `sha256` are of what was read so far.
     """
-    header = body.content.partition(b"\n")[0]
-    columns = _columns(header)
-    texts = _texts(body.content[len(header) :], list(columns))
-    known = [name for name in KNOWN_COLUMNS if name in columns]
-    distinct = texts.unique(subset=[*known, "too_long"], keep="first", maintain_order=True)
-    judged = _judge(_completed(distinct, known), first_day, last_day)
-    kept = judged.filter(pl.col("reason").is_null())
-    rejected = judged.filter(pl.col("reason").is_not_null())
-    # Rows written differently can still say the same: 400 and 400.00. Without uniq_id too, whose
-    # md5 differs then.
-    orders = kept.unique(
-        subset=[f"typed_{name}" for name in known], keep="first", maintain_order=True
-    )
-    conflicting = pl.struct("partition_day", "uniq_id", "status").is_duplicated()
-    conflicts = orders.filter(conflicting).with_columns(
-        reason=pl.lit("uniq_id and status are another order's too, with other contents")
-    )
-    orders = orders.filter(~conflicting).select(
-        "partition_day", "line", *(pl.col(f"typed_{name}").alias(name) for name in KNOWN_COLUMNS)
-    )
-    rejected = pl.concat([rejected, conflicts]).select(
-        "line",
-        "partition_day",
-        pl.struct(_SURPLUS, *(pl.col(name).alias(shown) for name, shown in columns.items())).alias(
-            "fields"
-        ),
-        "reason",
-    )
-    return File(
-        orders=orders,
-        rejected=rejected.sort("line"),
-        counts=_counts(texts, orders, rejected),
-        unknown_columns=tuple(shown for name, shown in columns.items() if name not in _NAMES),
-    )
+
+    def __init__(
+        self,
+        chunks: Iterator[bytes],
+        first_day: date,
+        last_day: date,
+        *,
+        contradicted: SeenRows,
+        piece_bytes: int = PIECE_BYTES,
+    ) -> None:
+        """Describe the file.
+
+        Args:
+            chunks: its bytes, in chunks of up to `MAX_LINE_BYTES`.
+            first_day: the first day that it may hold.
+            last_day: the last one.
+            contradicted: the keys that have several contents, as far as they are known; what is
+                found is added.
+            piece_bytes: how much of it to read at a time.
+        """
+        self._csv = CsvPieces(chunks, piece_bytes=piece_bytes)
+        self._days = (first_day, last_day)
+        self._contradicted = contradicted
+        self._seen = SeenRows()
+        self._seen_without_uniq_id = SeenRows()
+        self._columns: dict[str, str] = {}
+        self._known: list[str] = []
+        self._counts = pl.DataFrame(schema=_COUNTS)
+        self.reasons = pl.DataFrame(schema=_REASONS)
+        self.unknown_columns: tuple[str, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 (hex) of all bytes."""
+        return self._csv.sha256
+
+    @property
+    def counts(self) -> pl.DataFrame:
+        """What became of the rows.
+
+        Columns: partition_day (null where there is no readable one), rows_read, copies, rejected,
+        kept, and revenue, that of the kept rows, refunds negative.
+        """
+        copies = pl.col("rows_read") - pl.col("rejected") - pl.col("kept")
+        return self._counts.with_columns(copies=copies).sort("partition_day")
+
+    def pieces(self) -> Iterator[Piece]:
+        """Read the file.
+
+        Raises:
+            FileRefused: it can't be read for sure; what was given of it is void.
+            Contradicted: some of the orders are none; that is known at the end of the file.
+        """
+        known_before = len(self._contradicted)
+        self._columns = _columns(self._csv.header())
+        self._known = [name for name in KNOWN_COLUMNS if name in self._columns]
+        self.unknown_columns = tuple(
+            shown for name, shown in self._columns.items() if name not in _NAMES
+        )
+        for piece in self._csv.pieces(len(self._columns) + 1):
+            yield self._read(piece)
+        if len(self._contradicted) > known_before:
+            raise Contradicted
+
+    def _read(self, piece: CsvPiece) -> Piece:
+        texts = read_texts(piece, list(self._columns))
+        judged = _judge(texts, self._known, *self._days, has_nul=b"\0" in piece.data)
+        orders = self._orders(judged.filter(pl.col("reason").is_null()))
+        rejected = pl.concat(
+            [
+                self._first_of_copies(judged.filter(pl.col("reason").is_not_null())),
+                orders.filter(pl.col("reason").is_not_null()).select(judged.columns),
+            ]
+        ).sort("line")
+        orders = orders.filter(pl.col("reason").is_null())
+        self._count(judged, orders, rejected)
+        fields = (pl.col(name).alias(shown) for name, shown in self._columns.items())
+        return Piece(
+            orders=orders.select(ORDER_COLUMNS),
+            rejected=rejected.select(
+                "line", "partition_day", pl.struct(SURPLUS, *fields).alias("fields"), "reason"
+            ),
+        )
+
+    def _first_of_copies(self, wrong: pl.DataFrame) -> pl.DataFrame:
+        """Drop the wrong rows that are written as an earlier one is.
+
+        One with values beyond the columns may have all of them under wrong names: it is no copy of
+        one without.
+        """
+        written = wrong.select(*self._known, pl.col(SURPLUS).is_not_null())
+        first, second = _hashes(written, 0), _hashes(written, 1)
+        is_new, _ = self._seen.add(first, second, np.zeros_like(first))
+        return _where(wrong, is_new)
+
+    def _orders(self, good: pl.DataFrame) -> pl.DataFrame:
+        """Drop the copies; give a reason to those that contradict each other.
+
+        Rows written differently can still say the same: 400 and 400.00.
+        """
+        values = [f"typed_{name}" for name in self._known]
+        if "status" not in self._known:
+            good = good.with_columns(status=pl.lit("shipped"))
+        if "uniq_id" not in self._known:
+            # Its md5 differs where the texts do, so copies have to be known without it.
+            of_values = good.select(values)
+            first, second = _hashes(of_values, 0), _hashes(of_values, 1)
+            is_new, _ = self._seen_without_uniq_id.add(first, second, np.zeros_like(first))
+            good = _where(good, is_new)
+            good = good.with_columns(uniq_id=_md5(good.select(self._known)))
+        of_keys, of_values = good.select(_KEY), good.select(values)
+        first, second, contents = _hashes(of_keys, 2), _hashes(of_keys, 3), _hashes(of_values, 0)
+        contradicted = self._contradicted.has(first, second)
+        if contradicted.any():
+            # Each version is rejected, once: it is known by all that it says.
+            first = np.where(contradicted, contents, first)
+            second = np.where(contradicted, _hashes(of_values, 1), second)
+            contents = np.where(contradicted, 0, contents)
+        is_new, is_other = self._seen.add(first, second, contents)
+        self._contradicted.add(first[is_other], second[is_other], contents[is_other])
+        return _where(
+            good.with_columns(reason=pl.when(pl.Series(contradicted)).then(pl.lit(_CONTRADICTED))),
+            is_new,
+        )
+
+    def _count(self, read: pl.DataFrame, orders: pl.DataFrame, rejected: pl.DataFrame) -> None:
+        amount, is_refund = pl.col("typed_payment_amount"), pl.col("status") == "refunded"
+        revenue = amount.filter(~is_refund).sum() - amount.filter(is_refund).sum()
+        by_day = [
+            read.group_by("partition_day").agg(rows_read=pl.len()),
+            rejected.group_by("partition_day").agg(rejected=pl.len()),
+            orders.group_by("partition_day").agg(kept=pl.len(), revenue=revenue),
+        ]
+        self._counts = (
+            pl.concat([self._counts, *by_day], how="diagonal_relaxed")
+            .group_by("partition_day")
+            .agg(pl.all().sum())
+            .cast(_COUNTS)
+        )
+        reasons = rejected.group_by("reason").agg(
+            rows=pl.len().cast(pl.Int64), first_line=pl.col("line").min()
+        )
+        self.reasons = (
+            pl.concat([self.reasons, reasons])
+            .group_by("reason")
+            .agg(pl.col("rows").sum(), pl.col("first_line").min())
+        )
 
 
 def _columns(header: bytes) -> dict[str, str]:
@@ -167,7 +270,7 @@ def _columns(header: bytes) -> dict[str, str]:
 
     Unknown ones go by their place, so that none is mistaken for one that we add.
     """
-    _require_csv(header)
+    require_csv(header)
     try:
         titles = next(csv.reader([header.decode()], strict=True))
     except (UnicodeDecodeError, csv.Error):
@@ -181,122 +284,49 @@ def _columns(header: bytes) -> dict[str, str]:
         raise FileRefused(f"the header has {', '.join(twice)} more than once")
     return {
         title if title in _NAMES else f"column_{place}": title
-        if title and titles.count(title) == 1 and title != _SURPLUS
+        if title and titles.count(title) == 1 and title != SURPLUS
         else f"{title}_{place}"
         for place, title in enumerate(titles, 1)
     }
 
 
-def _texts(data: bytes, columns: list[str]) -> pl.DataFrame:
-    """Read the rows as text: the columns, `surplus` (what stands beyond them), too_long and line.
-
-    An empty text is null. A line without any value is no row. The data begins with the header's
-    line feed: at the very start Polars would take a text for a byte order mark.
-    """
-    names = [*columns, _SURPLUS]
-    has_quotes = b'"' in data
-    if has_quotes or data.count(b"\r") > data.count(b"\r\n"):
-        _require_csv(data)
-    try:
-        texts = _read_csv(data, names)
-    except _TooWide:
-        texts = _read_csv(_narrowed(data, len(columns)), names)
-    line = pl.int_range(1, pl.len() + 1, dtype=pl.Int64)
-    if has_quotes:
-        # A quoted field may hold line feeds, which put the rows after it further down.
-        feeds = pl.sum_horizontal(
-            pl.col(name).str.count_matches("\n", literal=True).fill_null(0) for name in names
-        )
-        line += feeds.cast(pl.Int64).cum_sum().shift(1, fill_value=0)
-    texts = texts.with_columns(line=line)
-    if has_quotes:
-        texts = texts.with_columns(pl.col(names).replace("", None))
-    has_a_value = pl.any_horizontal(pl.col(names).is_not_null())
-    return texts.filter(has_a_value).with_columns(too_long=pl.col(_SURPLUS).is_not_null())
-
-
-class _TooWide(Exception):
-    """A row has more fields than there are names."""
-
-
-def _read_csv(data: bytes, names: list[str]) -> pl.DataFrame:
-    """Read well-formed CSV as text, each row one line at least; short rows are filled with null."""
-    try:
-        return pl.read_csv(
-            data,
-            has_header=False,
-            schema=dict.fromkeys(names, pl.String),
-            infer_schema=False,
-            missing_columns="insert",
-            raise_if_empty=False,
-        )
-    except pl.exceptions.PolarsError as error:
-        # The error is not chained: it quotes the data, which may name people.
-        if "utf-8" in str(error):
-            raise FileRefused("it is not UTF-8") from None
-        raise _TooWide from None
-
-
-def _require_csv(data: bytes) -> None:
-    """Polars passes over stray quotes and carriage returns, and reads what nobody meant."""
-    if not _CSV.fullmatch(data):
-        raise FileRefused(
-            "it is not CSV: a quote is not closed or not doubled, or a carriage return stands alone"
-        )
-
-
-def _narrowed(data: bytes, width: int) -> bytes:
-    """Fold what stands beyond `width` fields into one more; nothing, if there are no values."""
-
-    def fold(row: re.Match[bytes]) -> bytes:
-        fields, surplus = row.groups()
-        if _NO_VALUES.fullmatch(surplus):
-            return fields
-        return fields + b',"' + surplus[1:].replace(b'"', b'""') + b'"'
-
-    row = rb"(%b(?:,%b){0,%d}+)((?:,%b)*+)\r?(?=\n|\Z)" % (_FIELD, _FIELD, width - 1, _FIELD)
-    return re.sub(row, fold, data)
-
-
-def _completed(texts: pl.DataFrame, known: list[str]) -> pl.DataFrame:
-    """Add the columns that old files, reports and first increments don't have."""
-    if "uniq_id" not in known:
-        contents = texts.select(pl.concat_str(pl.col(known).fill_null(""), separator=","))
-        texts = texts.with_columns(
-            uniq_id=pl.Series(
-                [hashlib.md5(row.encode()).hexdigest() for (row,) in contents.iter_rows()],  # noqa: S324
-                dtype=pl.String,
-            )
-        )
-    if "status" not in known:
-        texts = texts.with_columns(status=pl.lit("shipped"))
-    return texts
-
-
-def _judge(texts: pl.DataFrame, first_day: date, last_day: date) -> pl.DataFrame:
+def _judge(
+    texts: pl.DataFrame, known: list[str], first_day: date, last_day: date, *, has_nul: bool
+) -> pl.DataFrame:
     """Add `partition_day`, the typed columns (`typed_…`) and `reason`, null where all is well."""
-    typed = texts.with_columns(
-        typed_date_time=pl.when(pl.col("date_time").str.contains(_DATE_TIME)).then(
-            _date_time(pl.col("date_time"))
-        ),
-        typed_payment_amount=pl.when(pl.col("payment_amount").str.contains(_NUMERIC_14_2)).then(
-            pl.col("payment_amount").cast(pl.Decimal(14, 2), strict=False)
-        ),
-        **{
-            f"typed_{name}": pl.when(pl.col(name).str.contains(_WHOLE_NUMBER)).then(
-                pl.col(name).cast(pl.Int64, strict=False)
-            )
-            for name in _WHOLE_NUMBERS
-        },
-        **{
-            f"typed_{name}": pl.col(name)
-            for name in ("uniq_id", "city_name", "first_name", "last_name", "item_name", "status")
-        },
-    ).with_columns(partition_day=pl.col("typed_date_time").dt.date())
-    return typed.with_columns(
-        reason=pl.coalesce(
-            pl.when(wrong).then(pl.lit(reason)) for wrong, reason in _faults(first_day, last_day)
+    typed = (
+        texts.lazy()
+        .with_columns(
+            is_date_time=pl.col("date_time").str.contains(_DATE_TIME),
+            is_amount=pl.col("payment_amount").str.contains(_NUMERIC_14_2),
+            **{f"is_{name}": pl.col(name).str.contains(_WHOLE_NUMBER) for name in _WHOLE_NUMBERS},
         )
+        .with_columns(
+            typed_date_time=pl.when("is_date_time").then(_date_time(pl.col("date_time"))),
+            typed_payment_amount=pl.when("is_amount").then(
+                pl.col("payment_amount").cast(pl.Decimal(14, 2), strict=False)
+            ),
+            **{
+                f"typed_{name}": pl.when(f"is_{name}").then(
+                    pl.col(name).cast(pl.Int64, strict=False)
+                )
+                for name in _WHOLE_NUMBERS
+            },
+            **{
+                f"typed_{name}": pl.col(name)
+                for name in known
+                if name not in {"date_time", "payment_amount", *_WHOLE_NUMBERS}
+            },
+        )
+        .with_columns(partition_day=pl.col("typed_date_time").dt.date())
+    )
+    faults = list(_faults(known, first_day, last_day, has_nul=has_nul))
+    judged = typed.with_columns(is_wrong=pl.any_horizontal(wrong for wrong, _ in faults)).collect()
+    # Seldom, so that it is faster to look first.
+    if not judged["is_wrong"].any():
+        return judged.with_columns(reason=pl.lit(None, pl.String))
+    return judged.with_columns(
+        reason=pl.coalesce(pl.when(wrong).then(pl.lit(reason)) for wrong, reason in faults)
     )
 
 
@@ -311,44 +341,49 @@ def _date_time(text: pl.Expr) -> pl.Expr:
     return pl.when(value.dt.year() >= 1).then(value)
 
 
-def _faults(first_day: date, last_day: date) -> Iterator[tuple[pl.Expr, str]]:
+def _faults(
+    known: list[str], first_day: date, last_day: date, *, has_nul: bool
+) -> Iterator[tuple[pl.Expr, str]]:
     """Give what can be wrong with a row, the first that applies being its reason."""
-    yield pl.col("too_long"), "the row has more values than the file has columns"
-    for name in KNOWN_COLUMNS:
+    yield pl.col(SURPLUS).is_not_null(), "the row has more values than the file has columns"
+    for name in known:
         yield pl.col(name).is_null(), f"{name} is missing"
-        yield pl.col(name).str.contains("\0", literal=True), f"{name} holds a NUL character"
+        if has_nul:
+            yield pl.col(name).str.contains("\0", literal=True), f"{name} holds a NUL character"
     yield pl.col("typed_date_time").is_null(), "date_time is not a date and time without zone"
     outside = ~pl.col("partition_day").is_between(first_day, last_day)
     span = f"{first_day}" if first_day == last_day else f"{first_day} to {last_day}"
     yield outside, f"date_time is outside what the object may hold, {span}"
     for name in _WHOLE_NUMBERS:
-        yield ~pl.col(name).str.contains(_WHOLE_NUMBER), f"{name} is not a whole number"
+        yield ~pl.col(f"is_{name}"), f"{name} is not a whole number"
         yield pl.col(f"typed_{name}").is_null(), f"{name} is out of range"
     amount = pl.col("payment_amount")
-    yield ~amount.str.contains(_DECIMAL), "payment_amount is not a decimal number"
+    yield (
+        ~pl.col("is_amount") & ~amount.str.contains(_DECIMAL),
+        "payment_amount is not a decimal number",
+    )
     yield pl.col("typed_payment_amount").is_null(), "payment_amount is out of range: numeric(14, 2)"
     for name in ("quantity", "payment_amount"):
         yield pl.col(f"typed_{name}") <= 0, f"{name} is not above zero"
-    yield ~pl.col("status").is_in(_STATUSES), f"status is neither {' nor '.join(_STATUSES)}"
-
-
-def _counts(texts: pl.DataFrame, orders: pl.DataFrame, rejected: pl.DataFrame) -> pl.DataFrame:
-    """Count what became of the rows of each day: every row read is an order, rejected or a copy."""
-    written = texts.group_by("date_time").len("rows_read")
-    readable = pl.col("date_time").str.contains(_DATE_TIME)
-    read = (
-        written.with_columns(
-            partition_day=pl.when(readable).then(_date_time(pl.col("date_time"))).dt.date()
+    if "status" in known:
+        yield (
+            ~pl.col("status").is_in(_STATUSES),
+            f"status is neither {' nor '.join(_STATUSES)}",
         )
-        .group_by("partition_day")
-        .agg(pl.col("rows_read").sum())
+
+
+def _md5(contents: pl.DataFrame) -> pl.Series:
+    """Return the md5 of each row, its texts joined by commas."""
+    joined = contents.select(pl.concat_str(pl.all(), separator=",")).to_series()
+    return pl.Series(
+        [hashlib.md5(row.encode()).hexdigest() for row in joined],  # noqa: S324
+        dtype=pl.String,
     )
-    for became, rows in (("rejected", rejected), ("kept", orders)):
-        count = rows.group_by("partition_day").len(became)
-        read = read.join(count, on="partition_day", how="left", nulls_equal=True)
-    return (
-        read.with_columns(pl.col("rows_read", "rejected", "kept").fill_null(0).cast(pl.Int64))
-        .with_columns(copies=pl.col("rows_read") - pl.col("rejected") - pl.col("kept"))
-        .select("partition_day", "rows_read", "copies", "rejected", "kept")
-        .sort("partition_day")
-    )
+
+
+def _hashes(rows: pl.DataFrame, seed: int) -> Hashes:
+    return rows.hash_rows(_SEEDS[seed]).to_numpy()
+
+
+def _where(rows: pl.DataFrame, mask: Mask) -> pl.DataFrame:
+    return rows if mask.all() else rows.filter(pl.Series(mask))

@@ -6,6 +6,7 @@ for a minute in all. Everything else is permanent and goes up at once. The clien
 switched off: two layers would multiply.
 """
 
+import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -13,7 +14,6 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception_type,
-    stop_before_delay,
     wait_random_exponential,
 )
 
@@ -23,7 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 RETRY_SECONDS = 60.0
-"""How long a call is tried again, in all: longer than any restart or blip that was seen."""
+"""How long a call is tried again, from its first fault: longer than any restart that was seen."""
 
 _back_off = wait_random_exponential(multiplier=0.5, max=15)
 
@@ -68,10 +68,19 @@ def retried(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
 
 def retried_for(seconds: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do what `retried` does for that many seconds; with 0 the function is called once."""
+    """Do what `retried` does for that many seconds; with 0 the function is called once.
+
+    The time begins with the first fault: a load that breaks off after an hour is done again too.
+    """
+    first_fault: list[float] = []
+
+    def is_time_up(state: RetryCallState) -> bool:
+        first_fault.append(time.monotonic())
+        return time.monotonic() - first_fault[0] + state.upcoming_sleep >= seconds
+
     retrying = Retrying(
         retry=retry_if_exception_type(Transient),
-        stop=stop_before_delay(seconds),
+        stop=is_time_up,
         wait=_wait,
         reraise=True,
     )

@@ -15,10 +15,10 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from etl_assets.assets.mart import MartLoad, load_mart
 from etl_assets.assets.raw import locate
-from etl_assets.assets.staging import Staged, stage
 from etl_assets.automation.jobs import ORDER_BACKFILL
 from etl_assets.automation.planner import Planner
 from etl_assets.automation.run_history import RunHistory
+from etl_assets.copying import Staged
 from etl_assets.definitions import build_defs
 from etl_assets.embedded.simulator import GivenFiles, Simulator
 from etl_assets.resources import ObjectStore, ReportApi, Warehouse
@@ -30,6 +30,7 @@ from etl_assets.settings import (
     WarehouseSettings,
 )
 from etl_assets.source import Choice, RawFile, Source
+from etl_assets.stage import stage
 from etl_assets_tests import oracle
 from etl_assets_tests.model import Tables
 from etl_assets_tests.oracle import TABLE_COLUMNS, Delivery, Mart, Order

@@ -1,6 +1,8 @@
 """The schema's migrations: applied once, whoever else migrates, and to nobody else's tables."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 
 import psycopg
 import pytest
@@ -9,7 +11,7 @@ from pydantic import SecretStr
 from etl_assets.errors import EtlError, SchemaMissing
 from etl_assets.migrations import migrate, require_schema
 from etl_assets.resources import Warehouse
-from etl_assets.resources.warehouse import writing
+from etl_assets.resources.warehouse import Connection, copying, lock_writer, writing
 from etl_assets.statements import MIGRATIONS
 from etl_assets_tests.conftest import PASSWORD, MakeDatabase, as_user
 from etl_assets_tests.pipeline import Row
@@ -52,19 +54,25 @@ def test_an_empty_database_gets_the_whole_schema(database: Database) -> None:
     assert {"etl.load", "staging.user_order_log", "mart.f_sales"} <= database.relations()
 
 
-def test_what_is_being_written_is_waited_for(database: Database) -> None:
+@pytest.mark.parametrize("at_work", [writing, copying])
+def test_what_is_being_written_is_waited_for(
+    database: Database, at_work: Callable[[Connection], AbstractContextManager[None]]
+) -> None:
     with ThreadPoolExecutor(1) as pool:
-        with database.warehouse.session() as connection, writing(connection):
+        with database.warehouse.session() as connection, at_work(connection):
             migration = pool.submit(migrate, database.warehouse)
             with pytest.raises(TimeoutError):
                 migration.result(timeout=1)
             assert database.relations() == set()
+            # A load that has copied becomes the writer before it ends.
+            lock_writer(connection)
         assert migration.result() == ALL
 
 
 def test_where_nothing_is_left_to_do_nothing_is_waited_for(database: Database) -> None:
     migrate(database.warehouse)
-    with database.warehouse.session() as connection, writing(connection):
+    with database.warehouse.session() as connection, copying(connection):
+        lock_writer(connection)
         assert migrate(database.warehouse) == []
 
 

@@ -6,21 +6,42 @@ by hand here shows each rule once, and the property at the end looks for what no
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from etl_assets.csv_pieces import MAX_LINE_BYTES, PIECE_BYTES
 from etl_assets.errors import FileRefused
-from etl_assets.order_log import MAX_LINE_BYTES, ORDER_COLUMNS, File, parse, read_body
+from etl_assets.order_log import ORDER_COLUMNS, Contradicted, OrderLog
+from etl_assets.seen_rows import SeenRows
 from etl_assets_tests import oracle
 from etl_assets_tests.files import COLUMNS, MONDAY, ORDER, SUNDAY, TUESDAY, csv_file, without
 from etl_assets_tests.oracle import Delivery, Order, ReasonKind, Refused
 
 CHUNK_BYTES = 1 << 20
+
+ORDER_TYPES = {
+    "partition_day": pl.Date,
+    "line": pl.Int64,
+    "uniq_id": pl.String,
+    "date_time": pl.Datetime,
+    "city_id": pl.Int64,
+    "city_name": pl.String,
+    "customer_id": pl.Int64,
+    "first_name": pl.String,
+    "last_name": pl.String,
+    "item_id": pl.Int64,
+    "item_name": pl.String,
+    "quantity": pl.Int64,
+    "payment_amount": pl.Decimal(14, 2),
+    "status": pl.String,
+}
 
 REASONS: Mapping[str, ReasonKind] = {
     "more values than": "too many fields",
@@ -36,15 +57,95 @@ REASONS: Mapping[str, ReasonKind] = {
 """What the model calls the reasons, by a part of our words."""
 
 
-def chunks(body: bytes) -> Iterator[bytes]:
+@dataclass(frozen=True)
+class File:
+    """A file as its pieces make it; the texts of the orders are cast as PostgreSQL casts them."""
+
+    orders: pl.DataFrame
+    rejected: pl.DataFrame
+    counts: pl.DataFrame
+    revenue: Mapping[date | None, Decimal]
+    unknown_columns: tuple[str, ...]
+    sha256: str
+
+
+def chunks(body: bytes, size: int = CHUNK_BYTES) -> Iterator[bytes]:
     """Give a file as the object store does."""
-    return (body[at : at + CHUNK_BYTES] for at in range(0, len(body), CHUNK_BYTES))
+    return (body[at : at + size] for at in range(0, len(body), size))
+
+
+def read_file(
+    body: bytes,
+    first_day: date,
+    last_day: date,
+    *,
+    chunk_bytes: int = CHUNK_BYTES,
+    piece_bytes: int = PIECE_BYTES,
+) -> File:
+    """Read a file, and once more if it contradicts itself."""
+    contradicted = SeenRows()
+    for _ in range(2):
+        log = OrderLog(
+            chunks(body, chunk_bytes),
+            first_day,
+            last_day,
+            contradicted=contradicted,
+            piece_bytes=piece_bytes,
+        )
+        try:
+            pieces = list(log.pieces())
+            break
+        except Contradicted:
+            continue
+    else:
+        pytest.fail("what it contradicts itself in was not known after the first reading")
+    rejected = [row for piece in pieces for row in piece.rejected.rows()]
+    assert log.reasons.sort("reason").rows() == reasons_of(rejected)
+    counts = log.counts
+    return File(
+        pl.DataFrame(
+            [typed(row) for piece in pieces for row in piece.orders.iter_rows()],
+            ORDER_TYPES,
+            orient="row",
+        ),
+        pl.DataFrame(
+            rejected,
+            pieces[0].rejected.schema if pieces else ["line", "partition_day", "fields", "reason"],
+            orient="row",
+        ),
+        counts.select("partition_day", "rows_read", "copies", "rejected", "kept"),
+        dict(counts.select("partition_day", "revenue").rows()),
+        log.unknown_columns,
+        log.sha256,
+    )
+
+
+def typed(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Cast the texts of an order."""
+    casts = {pl.Int64: int, pl.Decimal(14, 2): Decimal, pl.Datetime: datetime.fromisoformat}
+    return row[:2] + tuple(
+        casts.get(kind, str)(text)
+        for kind, text in list(zip(ORDER_TYPES.values(), row, strict=True))[2:]
+    )
+
+
+def reasons_of(rejected: list[tuple[Any, ...]]) -> list[tuple[str, int, int]]:
+    """Return reason, rows and first line of the rejected rows, by reason."""
+    lines = [(reason, line) for line, _, _, reason in rejected]
+    return [
+        (reason, len(of_reason := [line for why, line in lines if why == reason]), min(of_reason))
+        for reason in sorted({reason for reason, _ in lines})
+    ]
 
 
 def parsed(body: bytes, first_day: date = MONDAY, last_day: date | None = None) -> File:
     """Read a file and check that the model says the same of every row."""
     last_day = last_day or first_day
-    file = parse(read_body(chunks(body)), first_day, last_day)
+    file = read_file(body, first_day, last_day)
+    # Of some records, and of one each.
+    for piece_bytes in (200, 1):
+        in_pieces = read_file(body, first_day, last_day, chunk_bytes=99, piece_bytes=piece_bytes)
+        assert_equal(in_pieces, file)
     reading = oracle.read(Delivery(body, first_day, last_day))
     assert [Order(*row) for row in file.orders.iter_rows()] == reading.orders
     assert reasons(file) == [tuple(row) for row in reading.rejected]
@@ -52,10 +153,22 @@ def parsed(body: bytes, first_day: date = MONDAY, last_day: date | None = None) 
     return file
 
 
+def assert_equal(one: File, other: File) -> None:
+    for name in ("orders", "rejected", "counts"):
+        assert getattr(one, name).equals(getattr(other, name)), name
+    assert (one.revenue, one.unknown_columns, one.sha256) == (
+        other.revenue,
+        other.unknown_columns,
+        other.sha256,
+    )
+
+
 def assert_equal_counts(file: File, reading: oracle.Reading) -> None:
     total = file.counts.drop("partition_day").sum().row(0)
     expected = (reading.rows, reading.copies, len(reading.rejected), len(reading.orders))
     assert tuple(number or 0 for number in total) == expected
+    revenue = sum(order.payment_amount_signed for order in reading.orders)
+    assert sum(file.revenue.values()) == revenue
     by_day = {row[0]: row[1:] for row in file.counts.iter_rows() if row[0] is not None}
     assert by_day == {
         day: (
@@ -85,7 +198,7 @@ def refused(body: bytes) -> str:
     with pytest.raises(Refused):
         oracle.read(Delivery(body, MONDAY, MONDAY))
     with pytest.raises(FileRefused) as refusal:
-        parse(read_body(chunks(body)), MONDAY, MONDAY)
+        read_file(body, MONDAY, MONDAY)
     return str(refusal.value)
 
 
@@ -216,7 +329,7 @@ def test_a_line_over_1_mib_refuses_the_file_wherever_it_is() -> None:
 
 def test_the_sha256_is_of_all_bytes_the_byte_order_mark_included() -> None:
     body = b"\xef\xbb\xbf" + csv_file({})
-    assert read_body(chunks(body)).sha256 == hashlib.sha256(body).hexdigest()
+    assert read_file(body, MONDAY, MONDAY).sha256 == hashlib.sha256(body).hexdigest()
 
 
 # --- The columns that not every file has ----------------------------------------------------------
@@ -528,14 +641,19 @@ def bodies(draw: st.DrawFn) -> bytes:
     return draw(st.sampled_from([b"", b"\xef\xbb\xbf"])) + body.encode("utf-8", "replace")
 
 
-def check_against_the_model(body: bytes, first_day: date, last_day: date) -> None:
+def check_against_the_model(
+    body: bytes, first_day: date, last_day: date, chunk_bytes: int, piece_bytes: int
+) -> None:
+    sizes = {"chunk_bytes": chunk_bytes, "piece_bytes": piece_bytes}
     try:
         reading = oracle.read(Delivery(body, first_day, last_day))
     except Refused:
-        with pytest.raises(FileRefused):
-            parse(read_body(chunks(body)), first_day, last_day)
+        for in_pieces in ({}, sizes):
+            with pytest.raises(FileRefused):
+                read_file(body, first_day, last_day, **in_pieces)
         return
-    file = parse(read_body(chunks(body)), first_day, last_day)
+    file = read_file(body, first_day, last_day)
+    assert_equal(read_file(body, first_day, last_day, **sizes), file)
     assert [Order(*row) for row in file.orders.iter_rows()] == reading.orders
     # Of several faults of a row the model names another one first.
     rejected = [(row.line, row.partition_day) for row in reading.rejected]
@@ -544,24 +662,27 @@ def check_against_the_model(body: bytes, first_day: date, last_day: date) -> Non
 
 
 @settings(max_examples=150, deadline=None)
-@given(bodies())
-def test_every_file_is_read_as_the_model_reads_it(body: bytes) -> None:
-    check_against_the_model(body, MONDAY, TUESDAY)
+@given(bodies(), st.integers(1, 300), st.integers(1, 500))
+def test_every_file_is_read_as_the_model_reads_it_whatever_the_pieces(
+    body: bytes, chunk_bytes: int, piece_bytes: int
+) -> None:
+    check_against_the_model(body, MONDAY, TUESDAY, chunk_bytes, piece_bytes)
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.binary(max_size=20), st.integers(0, 200))
-@example(b'"', 150)
-@example(b"\r\r\n", 120)
+@given(st.binary(max_size=20), st.integers(0, 200), st.integers(1, 300))
+@example(b'"', 150, 1)
+@example(b"\r\r\n", 120, 1)
+@example(b"\xd0\n", 120, 1)
 def test_no_bytes_anywhere_are_read_otherwise_than_the_model_reads_them(
-    bytes_: bytes, place: int
+    bytes_: bytes, place: int, piece_bytes: int
 ) -> None:
     body = csv_file({"uniq_id": "a"}, {"uniq_id": "b"}, {})
     place += len(csv_file())
-    check_against_the_model(body[:place] + bytes_ + body[place:], MONDAY, MONDAY)
+    check_against_the_model(body[:place] + bytes_ + body[place:], MONDAY, MONDAY, 10, piece_bytes)
 
 
 def test_a_large_file_is_read_in_parallel_as_in_one() -> None:
     rows = [{"uniq_id": f"{number}", "item_name": '"a\nb"'} for number in range(20_000)]
-    file = parse(read_body(chunks(csv_file(*rows))), MONDAY, MONDAY)
+    file = read_file(csv_file(*rows), MONDAY, MONDAY)
     assert file.orders["line"].equals(pl.Series("line", range(2, 40_002, 2)))

@@ -31,7 +31,7 @@ from etl_assets.errors import (
     UnexpectedAnswer,
 )
 from etl_assets.resources import ObjectStore, ReportApi, Warehouse
-from etl_assets.resources.object_store import StoredObject, object_uri
+from etl_assets.resources.object_store import CHUNK_BYTES, StoredObject, object_uri
 from etl_assets.resources.report_api import Increment, NotFound
 from etl_assets.resources.warehouse import (
     Connection,
@@ -46,6 +46,7 @@ from etl_assets.settings import ObjectStoreSettings, ReportApiSettings
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.files import MONDAY, TUESDAY, WEDNESDAY, csv_file, order
 from etl_assets_tests.pipeline import Pipeline, calls
+from etl_assets_tests.store_proxy import StoreProxy, proxy_of
 
 BAD_GATEWAY = "<html><body>502 Bad Gateway</body></html>"
 
@@ -303,14 +304,10 @@ def object_in_store(world: EmbeddedWorld) -> str:
     return "s3://s3-sprint3/test/object"
 
 
-def whole(chunks: Iterator[bytes]) -> bytes:
-    return b"".join(chunks)
-
-
 def test_an_object_is_found_and_read(store: ObjectStore, object_in_store: str) -> None:
     found = store.find(object_in_store)
     assert (found.uri, found.size) == (object_in_store, 3000)
-    assert store.read(found, whole) == b"abc" * 1000
+    assert b"".join(store.read(found)) == b"abc" * 1000
     store.check_access()
 
 
@@ -327,13 +324,13 @@ def test_another_version_than_was_found_is_not_read(
     client = world.object_store.client()
     client.put_object(Bucket="s3-sprint3", Key="test/object", Body=b"xyz" * 1000)
     with pytest.raises(ObjectChanged, match="was replaced meanwhile"):
-        store.read(found, whole)
+        b"".join(store.read(found))
 
 
 def test_an_object_of_another_size_is_not_read(store: ObjectStore, object_in_store: str) -> None:
     found = store.find(object_in_store)
     with pytest.raises(ObjectChanged, match="is 3000 bytes long and was 7 when it was found"):
-        store.read(StoredObject(found.uri, found.etag, 7), whole)
+        b"".join(store.read(StoredObject(found.uri, found.etag, 7)))
 
 
 @pytest.mark.parametrize("variable", ["AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"])
@@ -377,14 +374,70 @@ def answers(simulator: Simulator, status: int, body: str = "", **options: Any) -
     simulator.faults.add(Fault("/b/k", status=status, body=body, headers=headers, **options))
 
 
-def test_a_fault_in_the_middle_starts_the_object_over(
+def test_a_fault_in_the_middle_of_a_chunk_has_the_chunk_read_again(
     pipeline: Pipeline, faulty_store: ObjectStore
 ) -> None:
     answers(pipeline.simulator, 200, "abcdef", cut_after=3)
     answers(pipeline.simulator, 503)
     answers(pipeline.simulator, 200, "abcdef")
-    assert faulty_store.read(StoredObject("s3://b/k", '"1"', 6), whole) == b"abcdef"
+    assert b"".join(faulty_store.read(StoredObject("s3://b/k", '"1"', 6))) == b"abcdef"
     assert calls(pipeline, "/b/k") == 3
+
+
+LARGE = "".join(f"{number:07}\n" for number in range(5 * CHUNK_BYTES // 16))
+
+
+def test_a_store_that_knows_no_ranges_is_read_from_the_start_and_given_from_the_fault_on(
+    pipeline: Pipeline, faulty_store: ObjectStore
+) -> None:
+    answers(pipeline.simulator, 200, LARGE, cut_after=CHUNK_BYTES + 9)
+    answers(pipeline.simulator, 200, LARGE)
+    read = b"".join(faulty_store.read(StoredObject("s3://b/k", '"1"', len(LARGE))))
+    assert read == LARGE.encode()
+    assert calls(pipeline, "/b/k") == 2
+
+
+@pytest.fixture
+def large_object(world: EmbeddedWorld) -> str:
+    client = world.object_store.client()
+    client.put_object(Bucket="s3-sprint3", Key="test/large", Body=LARGE.encode())
+    return "s3://s3-sprint3/test/large"
+
+
+@pytest.fixture
+def cut_store(
+    environment: pytest.MonkeyPatch, world: EmbeddedWorld, large_object: str
+) -> Iterator[tuple[ObjectStore, StoreProxy]]:
+    """A store that breaks off in the second chunk, once."""
+    with proxy_of(world.object_store.endpoint_url) as proxy:
+        environment.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+        path = large_object.removeprefix("s3:/")
+        proxy.faults.add(Fault(path, method="GET", cut_after=CHUNK_BYTES + 9))
+        yield ObjectStore(ObjectStoreSettings.read(), retry_seconds=5), proxy
+
+
+def test_a_fault_after_some_chunks_is_ridden_out_by_asking_for_the_rest(
+    cut_store: tuple[ObjectStore, StoreProxy], large_object: str
+) -> None:
+    store, proxy = cut_store
+    ranges: list[str | None] = []
+    proxy.before = lambda request: ranges.append(request.headers.get("Range"))
+    assert b"".join(store.read(store.find(large_object))) == LARGE.encode()
+    assert proxy.methods() == ["HEAD", "GET", "GET"]
+    # What has arrived of the second chunk need not be asked for again.
+    assert ranges in ([None, None, f"bytes={CHUNK_BYTES + more}-"] for more in (0, 9))
+
+
+def test_an_object_replaced_while_it_is_read_is_not_read_on(
+    cut_store: tuple[ObjectStore, StoreProxy], world: EmbeddedWorld, large_object: str
+) -> None:
+    store, _ = cut_store
+    chunks = store.read(store.find(large_object))
+    assert len(next(chunks)) == CHUNK_BYTES
+    client = world.object_store.client()
+    client.put_object(Bucket="s3-sprint3", Key="test/large", Body=LARGE.swapcase().encode()[::-1])
+    with pytest.raises(ObjectChanged, match="was replaced meanwhile"):
+        list(chunks)
 
 
 @pytest.mark.parametrize(

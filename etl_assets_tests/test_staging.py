@@ -1,21 +1,26 @@
 """Staging: which rows of an object are loaded, which are quarantined, and what stops a load."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import date
-from typing import TypeVar
+from functools import partial
+from threading import Barrier
 
 import pytest
 
 from etl_assets.assets.common import STAGING
 from etl_assets.assets.mart import load_mart
 from etl_assets.assets.raw import locate
-from etl_assets.assets.staging import stage
+from etl_assets.copying import FileToCopy, copy_in, swap_in
 from etl_assets.embedded.simulator import GivenFiles
-from etl_assets.errors import FileRefused, ObjectChanged
+from etl_assets.errors import EtlError, FileRefused, ObjectChanged
 from etl_assets.resources.object_store import ObjectStore, StoredObject
+from etl_assets.resources.warehouse import Connection, copying, lock_writer
 from etl_assets.settings import ObjectStoreSettings
-from etl_assets.source import Choice
+from etl_assets.source import Choice, RawFile
+from etl_assets.stage import stage
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.files import (
     MONDAY,
@@ -27,9 +32,7 @@ from etl_assets_tests.files import (
     order,
     without,
 )
-from etl_assets_tests.pipeline import holding
-
-T = TypeVar("T")
+from etl_assets_tests.pipeline import Pipeline, holding
 
 
 def good(day: date, count: int = 100) -> list[dict[str, str]]:
@@ -257,10 +260,9 @@ def test_of_two_planned_runs_of_a_day_at_once_the_later_does_nothing(
     class OvertakenStore(ObjectStore):
         """While one run reads, another loads the day from beginning to end."""
 
-        def read(self, found: StoredObject, consume: Callable[[Iterator[bytes]], T]) -> T:
-            held = super().read(found, consume)
+        def read(self, found: StoredObject) -> Iterator[bytes]:
+            yield from super().read(found)
             load("other", pipeline.object_store)
-            return held
 
     load("one", OvertakenStore(ObjectStoreSettings.read()))
     assert pipeline.loads("run_id") == [("other",)]
@@ -289,16 +291,131 @@ def test_a_run_that_another_with_a_newer_version_has_overtaken_does_not_put_its_
     class OvertakenStore(ObjectStore):
         """While one run reads, the object is replaced and another loads it."""
 
-        def read(self, found: StoredObject, consume: Callable[[Iterator[bytes]], T]) -> T:
-            held = super().read(found, consume)
+        def read(self, found: StoredObject) -> Iterator[bytes]:
+            yield from super().read(found)
             pipeline.files.increments[MONDAY] = newer
             pipeline.simulator.redeliver(MONDAY)
             pipeline.load(MONDAY)
-            return held
 
     overtaken.object_store = OvertakenStore(ObjectStoreSettings.read())
     with pytest.raises(ObjectChanged, match=f"While {MONDAY} was read, another run has found"):
         overtaken.load(MONDAY)
+    pipeline.holds(holding(pipeline.files, MONDAY))
+
+
+# --- Rows are told from those that were there before, by the transaction that made them ----------
+
+
+def located(pipeline: Pipeline, *days: date) -> list[RawFile]:
+    pipeline.source.ensure_report(new=False, on_wait=lambda _: None)
+    return pipeline.locate(*days)
+
+
+@contextmanager
+def copied(
+    pipeline: Pipeline, *, in_savepoint: bool = False
+) -> Iterator[tuple[Connection, Callable[[], None]]]:
+    """Copy Monday in a transaction of a load; give its connection, and what swaps the day in."""
+    (raw_file,) = located(pipeline, MONDAY)
+    read = partial(pipeline.object_store.read, raw_file.stored)
+    file = FileToCopy((raw_file,), (MONDAY, MONDAY), read)
+    with pipeline.warehouse.session() as connection, copying(connection):
+        with connection.transaction() if in_savepoint else nullcontext():
+            files = copy_in(connection, [file])
+
+        def swap() -> None:
+            lock_writer(connection)
+            swap_in(connection, files, "by hand")
+
+        yield connection, swap
+
+
+def raises_other_rows() -> AbstractContextManager[object]:
+    return pytest.raises(EtlError, match=f"other rows of {MONDAY} than were copied")
+
+
+@pytest.mark.parametrize("times_loaded_before", [0, 2])
+def test_of_two_loads_that_have_both_copied_a_day_the_later_one_replaces_the_other(
+    open_pipeline: OpenPipeline, times_loaded_before: int
+) -> None:
+    pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY, 3))))
+    for _ in range(times_loaded_before):
+        pipeline.load(MONDAY)
+    with copied(pipeline) as (_, swap):
+        pipeline.load(MONDAY)
+        assert len(pipeline.staged()) == 3
+        swap()
+    pipeline.make_mart(MONDAY)
+    pipeline.holds(holding(pipeline.files, MONDAY))
+    changes = pipeline.loads("changes")[-1][0]
+    assert (changes["added"], changes["gone"], changes["altered"]) == (0, 0, 0)
+
+
+def test_loads_that_want_the_same_days_at_once_wait_for_each_other_and_leave_each_row_once(
+    open_pipeline: OpenPipeline,
+) -> None:
+    days = (MONDAY, TUESDAY, WEDNESDAY)
+    increments = {day: csv_file(*good(day, 3)) for day in days}
+    pipeline = open_pipeline(
+        GivenFiles(csv_file(), (date(2024, 2, 24), date(2024, 2, 25)), increments)
+    )
+    all_have_copied = Barrier(4, timeout=20)
+
+    class SlowestOfAll(ObjectStore):
+        """The last object of a load is read to its end when the other loads are there too."""
+
+        def read(self, found: StoredObject) -> Iterator[bytes]:
+            yield from super().read(found)
+            if found == last:
+                all_have_copied.wait()
+
+    last = max((file.stored for file in located(pipeline, *days)), key=lambda stored: stored.uri)
+
+    def load(number: int) -> None:
+        stage(
+            pipeline.warehouse,
+            SlowestOfAll(ObjectStoreSettings.read()),
+            days,
+            run_id=f"{number}",
+            only_changed=False,
+            max_rejected_share=0,
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(load, range(4)))
+    pipeline.make_mart(*days)
+    pipeline.holds(holding(pipeline.files, *days))
+
+
+def test_rows_that_are_taken_for_new_and_were_not_copied_stop_the_load(
+    open_pipeline: OpenPipeline,
+) -> None:
+    pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY, 3))))
+    pipeline.load(MONDAY)
+    with raises_other_rows(), copied(pipeline) as (connection, swap):
+        connection.execute(
+            "INSERT INTO staging.user_order_log (partition_day, line, uniq_id, date_time, city_id,"
+            " city_name, customer_id, first_name, last_name, item_id, item_name, quantity,"
+            " payment_amount, status) VALUES ('2024-02-26', 7, 'a', '2024-02-26', 1, '', 1, '', '',"
+            " 1, '', 1, 1, 'shipped')"
+        )
+        swap()
+    pipeline.holds(holding(pipeline.files, MONDAY))
+
+
+def test_rows_copied_in_a_savepoint_are_not_lost(open_pipeline: OpenPipeline) -> None:
+    pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY, 3))))
+    pipeline.load(MONDAY)
+    with raises_other_rows(), copied(pipeline, in_savepoint=True) as (_, swap):
+        swap()
+    pipeline.holds(holding(pipeline.files, MONDAY))
+
+
+def test_rows_that_nobody_has_recorded_are_replaced_too(open_pipeline: OpenPipeline) -> None:
+    pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY, 3))))
+    pipeline.load(MONDAY)
+    pipeline.query("DELETE FROM etl.staged_day")
+    pipeline.load(MONDAY)
     pipeline.holds(holding(pipeline.files, MONDAY))
 
 

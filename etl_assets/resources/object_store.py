@@ -6,10 +6,10 @@ of the API can make us call another host.
 """
 
 import re
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import dagster as dg
@@ -27,11 +27,10 @@ from etl_assets.settings import ObjectStoreSettings
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
-
-T = TypeVar("T")
+    from botocore.response import StreamingBody
 
 CHUNK_BYTES = 1 << 20
-"""The size of the pieces that an object is read in."""
+"""How much of an object is read at a time."""
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _CODE = re.compile(r"[A-Za-z]\w{,63}", re.ASCII)
@@ -117,16 +116,38 @@ class ObjectStore:
         """
         return retried_for(self._retry_seconds, self._find_once, uri)
 
-    def read(self, found: StoredObject, consume: Callable[[Iterator[bytes]], T]) -> T:
-        """Return what `consume` makes of an object's bytes, given to it in chunks.
+    def read(self, found: StoredObject) -> Iterator[bytes]:
+        """Give an object's bytes, in chunks of up to `CHUNK_BYTES`.
 
-        A fault in the middle starts it over. The version that was found is read, or none.
+        A fault in the middle is ridden out by going on from there, for `retry_seconds` each time.
+        The version that was found is read, or none.
 
         Raises:
             ObjectChanged: the object is another version by now, or not as long as it says.
             ObjectMissing: the object is gone.
         """
-        return retried_for(self._retry_seconds, self._read_once, found, consume)
+        body: StreamingBody | None = None
+        position = 0
+
+        def next_chunk() -> bytes:
+            nonlocal body
+            with self._errors(found.uri):
+                body = body or self._get(found, position)
+                try:
+                    return body.read(CHUNK_BYTES)
+                except BaseException:
+                    body.close()
+                    body = None
+                    raise
+
+        try:
+            while position < found.size:
+                chunk = retried_for(self._retry_seconds, next_chunk)
+                position += len(chunk)
+                yield chunk
+        finally:
+            if body:
+                body.close()
 
     def check_access(self) -> None:
         """Make one authorized call.
@@ -152,17 +173,25 @@ class ObjectStore:
             )
         return StoredObject(uri, head["ETag"], head["ContentLength"])
 
-    def _read_once(self, found: StoredObject, consume: Callable[[Iterator[bytes]], T]) -> T:
+    def _get(self, found: StoredObject, start: int) -> "StreamingBody":
+        """Ask for what the object holds from a byte on."""
         bucket, key = bucket_and_key(found.uri)
-        with self._errors(found.uri):
-            answer = self._client.get_object(Bucket=bucket, Key=key, IfMatch=found.etag)
-            if answer["ContentLength"] != found.size:
-                raise ObjectChanged(
-                    f"{found.uri} is {answer['ContentLength']} bytes long and was {found.size} "
-                    "when it was found. Run the day again"
-                )
-            with closing(answer["Body"]) as body:
-                return consume(body.iter_chunks(CHUNK_BYTES))
+        part: dict[str, str] = {"Range": f"bytes={start}-"} if start else {}
+        answer = self._client.get_object(Bucket=bucket, Key=key, IfMatch=found.etag, **part)
+        body: StreamingBody = answer["Body"]
+        # A store that knows no ranges gives all of it again.
+        is_part = answer.get("ContentRange") == f"bytes {start}-{found.size - 1}/{found.size}"
+        size = answer["ContentLength"] + (start if is_part else 0)
+        if size != found.size:
+            body.close()
+            raise ObjectChanged(
+                f"{found.uri} is {size} bytes long and was {found.size} when it was found. Run the "
+                "day again"
+            )
+        left = 0 if is_part else start
+        while left:
+            left -= len(body.read(min(left, CHUNK_BYTES)))  # pyright: ignore[reportUnknownArgumentType]
+        return body
 
     @contextmanager
     def _errors(self, uri: str) -> Generator[None]:

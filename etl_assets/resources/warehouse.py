@@ -34,6 +34,9 @@ WRITER_LOCK = (0x65746C, 0)
 MIGRATION_LOCK = (0x65746C, 1)
 """Held by the one session that migrates."""
 
+COPYING_LOCK = (0x65746C, 2)
+"""Shared by transactions that copy into staging before they become the writer; taken before it."""
+
 _DAY_LOCK = 0x65746D
 """The class of the locks that show a day as being loaded; the other number is its ordinal."""
 
@@ -207,15 +210,33 @@ class OldDatabase(Database):
         return connection
 
 
+def lock_writer(connection: Connection) -> None:
+    """Be the one writer of staging and the mart until the transaction ends.
+
+    In READ COMMITTED the statements after it see all that the writer before has done.
+    """
+    connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", WRITER_LOCK)
+
+
+@contextmanager
+def copying(connection: Connection) -> Generator[None]:
+    """Open a transaction that copies into staging, and calls `lock_writer` before it commits.
+
+    It has locked the table by then, so a migration has to wait before it becomes the writer.
+    """
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", COPYING_LOCK)
+        yield
+
+
 @contextmanager
 def writing(connection: Connection) -> Generator[None]:
     """Open the transaction of the one writer: what stands in it becomes visible at once, or never.
 
-    The lock is the transaction's own first statement: in READ COMMITTED the statements after it see
-    all that the writer before has done.
+    The lock is the transaction's own first statement.
     """
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", WRITER_LOCK)
+        lock_writer(connection)
         yield
 
 

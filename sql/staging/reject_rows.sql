@@ -1,9 +1,17 @@
--- Puts a row of an object into quarantine.
+-- Puts the wrong rows of a file into quarantine.
 --
--- Parameters: uri, etag, line, partition_day, fields, reason.
+-- Parameters: uri, etag, file (integer, of incoming_rejected).
 -- Safe to run twice: the same row of the same bytes is one row, with the newest reason.
 INSERT INTO staging.rejected_row (uri, etag, line, partition_day, fields, reason)
-VALUES (%(uri)s, %(etag)s, %(line)s, %(partition_day)s, %(fields)s, %(reason)s)
+SELECT
+    %(uri)s,
+    %(etag)s,
+    line,
+    partition_day,
+    jsonb_strip_nulls(fields) AS fields,
+    reason
+FROM incoming_rejected
+WHERE file = %(file)s
 ON CONFLICT (uri, etag, line) DO UPDATE SET
     partition_day = excluded.partition_day,
     fields = excluded.fields,

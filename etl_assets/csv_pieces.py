@@ -1,0 +1,148 @@
+"""Cutting a CSV file, as its bytes come, into pieces of whole records that fit into memory.
+
+Of the format only this is known here: a line ends with a line feed, and a line feed between quotes
+is part of a field. What stands in the pieces is for others to judge.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from etl_assets.errors import FileRefused
+
+MAX_LINE_BYTES = 1 << 20
+
+MAX_RECORD_BYTES = 1 << 24
+"""A record is longer than a line only where quoted fields hold line feeds."""
+
+PIECE_BYTES = 1 << 23
+
+MAX_CELLS = 1 << 20
+"""Fields in a piece, about: short lines and thousands of columns take more memory than bytes."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class CsvPiece:
+    """Some of a file's records, and the number of the line that the first of them begins on."""
+
+    data: bytes
+    line: int
+
+
+class CsvPieces:
+    """A file's first line, then the rest in pieces; each to be read once, in this order.
+
+    A piece ends after a line feed up to which the number of quotes is even. In well-formed CSV that
+    is the end of a record; and if every piece is well-formed, so is the file.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], *, piece_bytes: int = PIECE_BYTES) -> None:
+        """Take the file's bytes, in chunks of up to `MAX_LINE_BYTES`."""
+        self._digest = hashlib.sha256()
+        self._chunks = self._measured(chunks)
+        self._piece_bytes = piece_bytes
+        self._rest = b""
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 (hex) of all bytes read so far, a byte order mark included."""
+        return self._digest.hexdigest()
+
+    def header(self) -> bytes:
+        """Return the first line, without its line feed and without a byte order mark.
+
+        Raises:
+            FileRefused: there are no bytes, or the line is over `MAX_LINE_BYTES` long.
+        """
+        start: list[bytes] = []
+        for chunk in self._chunks:
+            start.append(chunk)
+            if b"\n" in chunk:
+                break
+        if not start:
+            raise FileRefused("the file is empty: not even a header")
+        header, _, self._rest = b"".join(start).partition(b"\n")
+        return header.removeprefix(_BYTE_ORDER_MARK)
+
+    def pieces(self, columns: int) -> Iterator[CsvPiece]:
+        """Give what follows the header, as lines of so many columns.
+
+        Raises:
+            FileRefused: a line is over `MAX_LINE_BYTES` long, or a record over `MAX_RECORD_BYTES`.
+                That is found before the rest is read.
+        """
+        max_lines = max(1, MAX_CELLS // columns)
+        line = 2
+        for data in self._cut():
+            for part, lines in _split(data, max_lines):
+                yield CsvPiece(part, line)
+                line += lines
+
+    def _cut(self) -> Iterator[bytes]:
+        parts = [self._rest]
+        size = len(self._rest)
+        for chunk in self._chunks:
+            parts.append(chunk)
+            size += len(chunk)
+            if size < self._piece_bytes:
+                continue
+            data = b"".join(parts)
+            end = _last_record_end(data)
+            if size - end > MAX_RECORD_BYTES:
+                raise FileRefused(
+                    f"a record is over {MAX_RECORD_BYTES} bytes long: a quote is not closed"
+                )
+            if end:
+                yield data[:end]
+            parts = [data[end:]]
+            size -= end
+        if size:
+            yield b"".join(parts)
+
+    def _measured(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Give the chunks, unless a line is too long; it reaches over a chunk's end then."""
+        length, last_byte = 0, b""
+        for chunk in chunks:
+            self._digest.update(chunk)
+            line_end = chunk.find(b"\n")
+            end = len(chunk) if line_end < 0 else line_end
+            last_byte = chunk[end - 1 : end] or last_byte
+            if length + end - (last_byte == b"\r") > MAX_LINE_BYTES:
+                raise FileRefused(f"a line is over {MAX_LINE_BYTES} bytes long")
+            length = length + end if line_end < 0 else len(chunk) - chunk.rfind(b"\n") - 1
+            last_byte = chunk[-1:]
+            yield chunk
+
+
+def _last_record_end(data: bytes) -> int:
+    """Return where the last whole record ends, of data that begin with a record; 0 if none does."""
+    end = data.rfind(b"\n") + 1
+    # Most files have none, and looking for one is much faster than counting.
+    quotes = data.count(b'"', 0, end) if b'"' in data else 0
+    while quotes % 2:
+        quote = data.rfind(b'"', 0, end)
+        end = data.rfind(b"\n", 0, quote) + 1
+        quotes -= data.count(b'"', end, quote + 1)
+    return end
+
+
+def _split(data: bytes, max_lines: int) -> Iterator[tuple[bytes, int]]:
+    """Split a piece that has more lines, at the ends of records too; give the number of lines."""
+    is_line_feed = np.frombuffer(data, np.uint8) == ord("\n")
+    lines = int(np.count_nonzero(is_line_feed))
+    if lines > max_lines:
+        start, done = 0, 0
+        line_ends = np.flatnonzero(is_line_feed) + 1
+        for line_end in line_ends[max_lines - 1 :: max_lines].tolist():
+            if end := _last_record_end(data[start:line_end]):
+                part = data[start : start + end]
+                yield part, (lines_of_part := part.count(b"\n"))
+                start += end
+                done += lines_of_part
+        data, lines = data[start:], lines - done
+    if data:
+        yield data, lines

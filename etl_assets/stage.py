@@ -1,0 +1,142 @@
+"""Loading days into staging: from which objects, and when not."""
+
+from collections.abc import Sequence
+from datetime import date
+from functools import partial
+from itertools import groupby
+
+import psycopg
+
+from etl_assets.copying import CopiedFile, FileToCopy, Staged, copy_in, run_copying, swap_in
+from etl_assets.errors import EtlError, FileRefused, ObjectChanged
+from etl_assets.resources import ObjectStore, Warehouse
+from etl_assets.resources.warehouse import Connection, copying, lock_writer, rows
+from etl_assets.source import RawFile
+
+
+def stage(
+    warehouse: Warehouse,
+    store: ObjectStore,
+    days: Sequence[date],
+    *,
+    run_id: str,
+    only_changed: bool,
+    max_rejected_share: float,
+) -> Staged:
+    """Replace the days in staging by what their recorded objects hold, all at once.
+
+    With `only_changed`, days that staging holds from the same version of the object are left out.
+    If the database breaks off, the objects are read again.
+
+    Raises:
+        FileRefused: an object can't be read for sure, or too many of its rows are wrong.
+        ObjectChanged: an object was replaced since it was found.
+        EtlError: no object was found for a day yet.
+    """
+    raw_files = [
+        RawFile.from_row(row) for row in warehouse.rows("etl/raw_files", {"days": list(days)})
+    ]
+    _require_found(days, raw_files)
+    if only_changed:
+        raw_files = warehouse.run(lambda connection: _changed(connection, raw_files))
+    if not raw_files:
+        return Staged([], {})
+    files = _files(store, raw_files, _ranges(warehouse))
+
+    def load(connection: Connection) -> Staged:
+        with copying(connection):
+            copied = copy_in(connection, files)
+            for file in copied:
+                _refuse_if_mostly_wrong(file, max_rejected_share)
+            lock_writer(connection)
+            # Asked again now that nobody else writes: another run may have loaded the days.
+            _refuse_if_outdated(connection, raw_files)
+            if only_changed and not _changed(connection, raw_files):
+                raise psycopg.Rollback
+            return swap_in(connection, copied, run_id)
+        return Staged([], {})
+
+    return run_copying(warehouse, load)
+
+
+def _require_found(days: Sequence[date], raw_files: Sequence[RawFile]) -> None:
+    missing = sorted(set(days) - {file.partition_day for file in raw_files})
+    if missing:
+        raise EtlError(
+            f"It is not known which object holds {', '.join(map(str, missing))}, so staging was "
+            "left as it was. Materialize the day's raw/user_order_log too"
+        )
+
+
+def _changed(connection: Connection, raw_files: Sequence[RawFile]) -> list[RawFile]:
+    """Return the objects of those days that staging does not hold from that very version.
+
+    Staging is asked, not `etl.load`: a run that was killed may have staged another version, which
+    the next load of the mart would bring in.
+    """
+    staged = {
+        (row["partition_day"], row["uri"], row["etag"])
+        for row in rows(connection, "etl/staged_days")
+    }
+    return [
+        file
+        for file in raw_files
+        if (file.partition_day, file.stored.uri, file.stored.etag) not in staged
+    ]
+
+
+def _ranges(warehouse: Warehouse) -> dict[str, tuple[date, date]]:
+    """Return the first and the last day of each report."""
+    reports = warehouse.rows("etl/ready_reports")
+    return {row["report_id"]: (row["start_day"], row["end_day"]) for row in reports}
+
+
+def _files(
+    store: ObjectStore, raw_files: Sequence[RawFile], ranges: dict[str, tuple[date, date]]
+) -> list[FileToCopy]:
+    """Return each object once, with the days that are loaded from it."""
+    in_order = sorted(raw_files, key=lambda file: (file.stored.uri, file.partition_day))
+    files: list[FileToCopy] = []
+    for stored, group in groupby(in_order, key=lambda file: file.stored):
+        of_days = tuple(group)
+        file = of_days[0]
+        covers = (
+            ranges[file.report_id]
+            if file.report_id and file.increment_id is None
+            else (file.partition_day, file.partition_day)
+        )
+        files.append(FileToCopy(of_days, covers, partial(store.read, stored)))
+    return files
+
+
+def _refuse_if_mostly_wrong(file: CopiedFile, max_share: float) -> None:
+    """Refuse a file if too many rows of one of the days, or of it all, are wrong."""
+    total = file.counts.drop("partition_day").sum().row(0, named=True)
+    for what, count in [("the file", total)] + [(str(day), file.count(day)) for day in file.days]:
+        rejected, rows_read = count["rejected"], count["rows_read"]
+        if rows_read and rejected / rows_read > max_share:
+            said = "; ".join(
+                f"{row['reason']} ({row['rows']} rows, the first in line {row['first_line']})"
+                for row in file.reasons.sort("rows", descending=True).head(5).iter_rows(named=True)
+            )
+            raise FileRefused(
+                f"{file.raw_files[0].stored.uri} is refused, nothing of it was loaded: {rejected} "
+                f"of {rows_read} rows of {what} are wrong, more than the share of {max_share:g} "
+                f"(ETL_MAX_REJECTED_SHARE). {said}. Have the source deliver it again, or accept a "
+                "larger share"
+            )
+
+
+def _refuse_if_outdated(connection: Connection, raw_files: Sequence[RawFile]) -> None:
+    """Leave the days to the run that has found other versions of them since they were read."""
+    days = [file.partition_day for file in raw_files]
+    found = {
+        row["partition_day"]: RawFile.from_row(row)
+        for row in rows(connection, "etl/raw_files", {"days": days})
+    }
+    outdated = [day for file in raw_files if found[day := file.partition_day] != file]
+    if outdated:
+        raise ObjectChanged(
+            f"While {', '.join(map(str, outdated))} was read, another run has found a newer "
+            "version of it, so nothing was loaded. Run the days again"
+        )

@@ -1,0 +1,10 @@
+-- A transaction's own table, for the wrong rows of the files that it loads.
+--
+-- Parameters: none.
+CREATE TEMPORARY TABLE incoming_rejected (
+    file integer,
+    line bigint,
+    partition_day date,
+    fields jsonb,
+    reason text
+) ON COMMIT DROP
