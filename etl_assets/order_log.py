@@ -29,24 +29,8 @@ import polars as pl
 from etl_assets.csv_pieces import PIECE_BYTES, CsvPiece, CsvPieces
 from etl_assets.csv_texts import SURPLUS, read_texts, require_csv
 from etl_assets.errors import FileRefused
+from etl_assets.order_columns import KNOWN_COLUMNS, NEEDED_COLUMNS
 from etl_assets.seen_rows import Hashes, Mask, SeenRows
-
-NEEDED_COLUMNS = (
-    "date_time",
-    "city_id",
-    "city_name",
-    "customer_id",
-    "first_name",
-    "last_name",
-    "item_id",
-    "item_name",
-    "quantity",
-    "payment_amount",
-)
-"""A file without one of them is refused."""
-
-KNOWN_COLUMNS = ("uniq_id", *NEEDED_COLUMNS, "status")
-"""The columns that make an order; rows equal in all of them are copies."""
 
 _NAMES = frozenset({"id", *KNOWN_COLUMNS})
 

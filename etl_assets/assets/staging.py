@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -18,12 +18,13 @@ from etl_assets.assets.common import (
     table_sample,
     table_schema,
 )
-from etl_assets.copying import Staged
-from etl_assets.order_log import KNOWN_COLUMNS
+from etl_assets.order_columns import KNOWN_COLUMNS
 from etl_assets.partitions import days_of, in_words
 from etl_assets.resources import ObjectStoreResource, WarehouseResource
 from etl_assets.settings import LoadSettings
-from etl_assets.stage import stage
+
+if TYPE_CHECKING:
+    from etl_assets.copying import Staged
 
 _TABLE = "staging.user_order_log"
 
@@ -51,6 +52,9 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
         Rows that can't be right are in `staging.rejected_row` with their reason; if their share of
         a day or a file exceeds `ETL_MAX_REJECTED_SHARE`, nothing is loaded.
         """
+        # Polars takes half as long to import as Dagster, and only runs need it.
+        from etl_assets.stage import stage  # noqa: PLC0415
+
         days = days_of(context.run)
         with step(context, warehouse) as house:
             staged = stage(
@@ -83,7 +87,7 @@ def _changes(changes: dict[str, Any]) -> dict[str, int | float]:
 def _add_metadata(
     context: dg.AssetExecutionContext,
     days: Sequence[date],
-    staged: Staged,
+    staged: "Staged",
     of_table: Mapping[str, Any],
 ) -> None:
     for file in staged.files:

@@ -119,26 +119,34 @@ class ObjectStore:
     def read(self, found: StoredObject) -> Iterator[bytes]:
         """Give an object's bytes, in chunks of up to `CHUNK_BYTES`.
 
-        A fault in the middle is ridden out by going on from there, for `retry_seconds` each time.
-        The version that was found is read, or none.
+        A fault in the middle is ridden out by going on from the chunk that it is in, for
+        `retry_seconds` each time. The version that was found is read, or none.
 
         Raises:
             ObjectChanged: the object is another version by now, or not as long as it says.
             ObjectMissing: the object is gone.
         """
-        body: StreamingBody | None = None
+        from botocore.exceptions import IncompleteReadError  # noqa: PLC0415
+
+        # The stubs don't say what it reads.
+        body: Any = None
         position = 0
 
         def next_chunk() -> bytes:
             nonlocal body
             with self._errors(found.uri):
                 body = body or self._get(found, position)
+                size = min(CHUNK_BYTES, found.size - position)
                 try:
-                    return body.read(CHUNK_BYTES)
+                    chunk: bytes = body.read(size)
+                    # What arrived before it broke off comes without an error.
+                    if len(chunk) < size:
+                        raise IncompleteReadError(actual_bytes=len(chunk), expected_bytes=size)
                 except BaseException:
                     body.close()
                     body = None
                     raise
+                return chunk
 
         try:
             while position < found.size:

@@ -226,6 +226,8 @@ def copying(connection: Connection) -> Generator[None]:
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", COPYING_LOCK)
+        # It waits for the object store in between.
+        connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield
 
 
