@@ -483,7 +483,7 @@ def test_of_a_refusal_by_the_store_only_a_code_is_said(
         body = f"<Error><Code>{words}</Code><Message>Zebedee</Message></Error>"
         pipeline.simulator.faults.add(Fault("/b/k", status=403, body=body))
         with pytest.raises(AccessRefused, match=f"answered {shown}access refused"):
-            faulty_store.read(StoredObject("s3://b/k", '"1"', 6), whole)
+            list(faulty_store.read(StoredObject("s3://b/k", '"1"', 6)))
 
 
 @pytest.mark.parametrize(
