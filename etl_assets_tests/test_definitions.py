@@ -135,10 +135,13 @@ def refuse(event, args):
 from etl_assets.definitions import defs
 sys.addaudithook(refuse)
 print(len(list(defs().resolve_all_asset_specs())))
+of_runs = {"boto3", "numpy", "polars", "psycopg", "requests", "sqlalchemy"}
+print(sorted(of_runs & sys.modules.keys()))
 """
 
 
 def test_it_loads_with_the_first_day_alone_and_connects_to_nothing(tmp_path: Path) -> None:
+    # And imports nothing that only a run needs: together those take as long as Dagster.
     loaded = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _LOAD],
         env={
@@ -152,7 +155,9 @@ def test_it_loads_with_the_first_day_alone_and_connects_to_nothing(tmp_path: Pat
         timeout=120,
         check=False,
     )
-    assert (loaded.stdout.strip(), loaded.returncode) == (str(len(GRAPH)), 0), loaded.stderr
+    assert (loaded.stdout.splitlines(), loaded.returncode) == ([str(len(GRAPH)), "[]"], 0), (
+        loaded.stderr
+    )
 
 
 def test_without_the_first_day_it_says_so_in_one_line(variables: pytest.MonkeyPatch) -> None:
