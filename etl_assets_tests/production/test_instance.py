@@ -1,9 +1,12 @@
 """The project's dagster.yaml on a PostgreSQL: what Dagster makes of it."""
 
+import os
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dagster as dg
+import psycopg
 import pytest
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.execution.retries import auto_reexecution_should_retry_run
@@ -28,6 +31,22 @@ def test_nothing_that_dagster_keeps_is_on_the_local_disk(
     run = anything.execute_in_process(instance=instance)
     assert instance.all_logs(run.run_id)
     assert [file.name for file in tmp_path.rglob("*")] == ["dagster.yaml"]
+
+
+def test_a_restart_of_the_server_is_not_noticed_between_two_runs(
+    instance: dg.DagsterInstance,
+) -> None:
+    anything.execute_in_process(instance=instance)
+    with psycopg.connect(os.environ["WAREHOUSE_URL"], autocommit=True) as connection:
+        ended = connection.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s",
+            (urlsplit(os.environ["DAGSTER_POSTGRES_URL"]).path[1:],),
+        ).fetchone()
+    # Those that stay open: of the runs and of the events.
+    assert ended == (2,)
+    run = anything.execute_in_process(instance=instance)
+    assert run.success
+    assert instance.all_logs(run.run_id)
 
 
 @pytest.mark.parametrize(
