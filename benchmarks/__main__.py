@@ -6,13 +6,15 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from benchmarks import imports, mart
+from benchmarks import backfill, imports, increment, mart
 from benchmarks.measure import Figure
 from benchmarks.table import keep, show
 
 _BENCHMARKS: dict[str, Callable[..., Iterator[Figure]]] = {
     "mart": mart.measure,
     "imports": imports.measure,
+    "increment": increment.measure,
+    "backfill": backfill.measure,
 }
 
 

@@ -74,18 +74,26 @@ class Pair:
         return Figure(what, against, target, "×", value, [one / other for one, other in of_rounds])
 
 
+def in_turn(*measured: Callable[[int], float], rounds: int = 5) -> list[list[float]]:
+    """Measure several things in turn, A B A B, after a round that warms them up.
+
+    Args:
+        measured: each does it once, and returns the seconds that count; it gets the number of the
+            round, 0 for the one that does not count.
+        rounds: how often.
+
+    Returns:
+        The seconds of each thing.
+    """
+    taken = [[each(number) for each in measured] for number in range(rounds + 1)][1:]
+    return [list(seconds) for seconds in zip(*taken, strict=True)]
+
+
 def side_by_side(
     measured: Callable[[int], float], baseline: Callable[[int], float], *, rounds: int = 5
 ) -> Pair:
-    """Measure both in turn, A B A B, after a round that warms them up.
-
-    Args:
-        measured: does it once, and returns the seconds that count; gets the number of the round.
-        baseline: likewise.
-        rounds: how often.
-    """
-    pairs = [(measured(number), baseline(number)) for number in range(rounds + 1)][1:]
-    return Pair([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+    """Measure two things as `in_turn` does."""
+    return Pair(*in_turn(measured, baseline, rounds=rounds))
 
 
 @contextmanager

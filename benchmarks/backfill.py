@@ -1,0 +1,72 @@
+"""A long range in one run, against Dagster's own way of writing events, and against Airflow.
+
+Airflow's days are a run each, as the old pipeline's were: three tasks that do nothing, so that what
+is counted is what a run costs before any work is done.
+"""
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from unittest.mock import patch
+
+import dagster as dg
+import yaml
+from dagster._core.instance.ref import InstanceRef
+
+from benchmarks.airflow import Airflow
+from benchmarks.measure import Figure, Pair, at_least, at_most, in_turn, stopwatch
+from benchmarks.world import TODAY, LongReport, backfill, world
+from etl_assets.embedded.world import EmbeddedWorld
+from etl_assets.runs import open_instance
+
+_WEEK = 7
+
+
+def measure(folder: Path, *, big: bool) -> Iterator[Figure]:
+    """Measure it."""
+    count = 365 if big else 60
+    with world(folder / "world", LongReport(count)) as parts:
+        os.environ["ETL_START_DATE"] = str(TODAY - timedelta(days=count))
+        default = _default_home(parts, folder / "default")
+        parts.postgres.create_database("airflow")
+        with Airflow(folder / "airflow", parts.postgres.url("airflow")) as airflow:
+
+            def load(instance: dg.DagsterInstance, number: int) -> float:
+                days = count if number else _WEEK
+                with instance, stopwatch() as seconds:
+                    backfill(instance, TODAY - timedelta(days=days), TODAY - timedelta(days=1))
+                return seconds()
+
+            def load_as_default(number: int) -> float:
+                with patch.dict(os.environ, {"DAGSTER_EVENT_BATCH_SIZE": "0"}):
+                    return load(dg.DagsterInstance.from_ref(default), number)
+
+            def load_as_ours(number: int) -> float:
+                return load(open_instance(), number)
+
+            def run_airflow(_number: int) -> float:
+                began, ended = airflow.run()
+                return count * (ended - began).total_seconds()
+
+            ours, as_default, by_airflow = in_turn(
+                load_as_ours, load_as_default, run_airflow, rounds=3
+            )
+    what = f"a backfill of {count} days of 1,000 rows, in one run"
+    yield Pair(ours, as_default).ratio(
+        what, "the same, with Dagster's default way of writing events", at_most(0.4)
+    )
+    yield Pair(by_airflow, ours).ratio(
+        f"{count} runs of Airflow 3 that do nothing, one a day", what, at_least(20)
+    )
+
+
+def _default_home(parts: EmbeddedWorld, home: Path) -> InstanceRef:
+    """Return Dagster's instance with our settings but for its storage, in a database of its own."""
+    parts.postgres.create_database("default")
+    settings = yaml.safe_load((Path(os.environ["DAGSTER_HOME"]) / "dagster.yaml").read_text())
+    url = parts.postgres.url("default").replace("postgresql://", "postgresql+psycopg2://")
+    settings["storage"] = {"postgres": {"postgres_url": url}}
+    home.mkdir()
+    (home / "dagster.yaml").write_text(yaml.safe_dump(settings))
+    return InstanceRef.from_dir(str(home))

@@ -1,0 +1,136 @@
+"""An increment under the daemon, from the planner's tick to the view, beside a run of Airflow.
+
+The increment is whole: the planner asks the report API which day is next, the daemon queues and
+launches it, and its run finds the object, reads and stages it, loads the mart and describes the
+view. Airflow's three tasks do nothing.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from threading import Event, Thread
+from typing import Self
+
+import dagster as dg
+import psutil
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from benchmarks.airflow import Airflow
+from benchmarks.measure import Figure, Pair, at_most
+from benchmarks.world import TODAY, backfill, world
+from etl_assets.automation.jobs import ORDER_INCREMENT
+from etl_assets.automation.sensors import NEXT_INCREMENT
+from etl_assets.embedded.dagster_servers import DagsterServers
+from etl_assets.embedded.ports import free_ports
+from etl_assets.runs import open_instance
+
+# The increments of a report are seven; the first only warms up.
+_ROUNDS = 6
+_SETTLED_SECONDS = 2.0
+"""A run's process ends some time after the run."""
+
+Span = tuple[float, float]
+
+
+def measure(folder: Path, *, big: bool) -> Iterator[Figure]:  # noqa: ARG001  # one size for both
+    """Measure it."""
+    with world(folder / "world") as parts:
+        # Enough for one of ours and one of Airflow's, so that each is alone.
+        os.environ["ETL_NEXT_INCREMENT_SECONDS"] = "25"
+        parts.postgres.create_database("airflow")
+        with open_instance() as instance:
+            backfill(instance, TODAY - timedelta(days=30), TODAY - timedelta(days=8))
+            with (
+                Airflow(folder / "airflow", parts.postgres.url("airflow")) as airflow,
+                DagsterServers(folder / "dagster", free_ports(1)[0], {}),
+                # The code location, whose processes the runs are, is the daemon's.
+                _CpuMeter("dagster-daemon") as dagsters_cpu,
+                _CpuMeter("airflow") as airflows_cpu,
+            ):
+                spans = [
+                    (_next_increment(instance, number), _run_of(airflow))
+                    for number in range(_ROUNDS + 1)
+                ][1:]
+                cpu = [
+                    (dagsters_cpu.seconds(ours), airflows_cpu.seconds(theirs))
+                    for ours, theirs in spans
+                ]
+    what = "an increment under the daemon, from the planner's tick to the view"
+    against = "three tasks of Airflow 3 that do nothing"
+    seconds = [(ours[1] - ours[0], theirs[1] - theirs[0]) for ours, theirs in spans]
+    yield Pair(*zip(*seconds, strict=True)).ratio(what, against, at_most(1))
+    yield Pair(*zip(*cpu, strict=True)).ratio(
+        f"CPU of {what}, without the database's", against, at_most(1)
+    )
+
+
+def _next_increment(instance: dg.DagsterInstance, number: int) -> Span:
+    """Wait for the daemon to load one more day; return when that began and ended."""
+    filters = dg.RunsFilter(job_name=ORDER_INCREMENT, statuses=[dg.DagsterRunStatus.SUCCESS])
+    records = Retrying(
+        retry=retry_if_result(lambda records: len(records) <= number),
+        stop=stop_after_delay(120),
+        wait=wait_fixed(0.2),
+    )(instance.get_run_records, filters)
+    time.sleep(_SETTLED_SECONDS)
+    newest = records[0]
+    return _tick_of(instance, newest.dagster_run.run_id), newest.end_time or 0
+
+
+def _tick_of(instance: dg.DagsterInstance, run_id: str) -> float:
+    return next(
+        tick.timestamp
+        for state in instance.all_instigator_state()
+        if state.instigator_name == NEXT_INCREMENT
+        for tick in instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=5)
+        if run_id in tick.run_ids
+    )
+
+
+def _run_of(airflow: Airflow) -> Span:
+    began, ended = airflow.run()
+    time.sleep(_SETTLED_SECONDS)
+    return began.timestamp(), ended.timestamp()
+
+
+class _CpuMeter:
+    """What CPU our child processes that a word names, and theirs, have used; a context manager."""
+
+    def __init__(self, word: str) -> None:
+        self._roots = [
+            child for child in psutil.Process().children() if word in " ".join(child.cmdline())
+        ]
+        self._samples: list[tuple[float, float]] = []
+        self._is_over = Event()
+        self._thread = Thread(target=self._watch)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def seconds(self, span: Span) -> float:
+        """Return the CPU seconds from its beginning until all of it has settled."""
+        return self._used_at(span[1] + _SETTLED_SECONDS) - self._used_at(span[0])
+
+    def _used_at(self, moment: float) -> float:
+        return max(used for at, used in self._samples if at <= moment)
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(0.25):
+            processes = [each for root in self._roots for each in root.children(recursive=True)]
+            self._samples.append((time.time(), sum(map(_used, processes))))
+
+
+def _used(process: psutil.Process) -> float:
+    """Return what a process and its ended children have used; one that has just ended, nothing."""
+    with suppress(psutil.NoSuchProcess):
+        times = process.cpu_times()
+        return times.user + times.system + times.children_user + times.children_system
+    return 0.0
