@@ -6,7 +6,7 @@ by the number of the other customers. What none of them explains is said to be u
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -17,7 +17,6 @@ import psycopg
 from etl_assets.old_database import FIGURES, layout
 from etl_assets.partitions import days_between
 from etl_assets.resources.warehouse import Connection, OldDatabase, Warehouse, execute, rows
-from etl_assets.statements import statement
 
 Row = Mapping[str, Any]
 Period = Literal["day", "week", "all"]
@@ -79,43 +78,38 @@ def compare(
     Raises:
         EtlError: it is no old database, or one of the two can't be read.
     """
-    span = (first or date.min, last or date.max)
+    span = {"first": first or date.min, "last": last or date.max}
 
     def read(theirs: Connection) -> Comparison:
         with theirs.transaction():
             of_theirs = layout(theirs)
-            shown = rows(theirs, "compare/old_retention") if of_theirs.has_retention else []
-            facts = _old_facts(old, theirs, of_theirs.keys, *span)
+            view = rows(theirs, "compare/old_retention") if of_theirs.has_retention else []
+            wanted = {**span, **of_theirs.keys, "keep_copies": True}
+            old_facts = old.stream(theirs, "adopt/facts", wanted)
             with warehouse.session() as ours:
                 ours.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
                 with ours.transaction():
-                    return _compare(ours, facts, _by_week(shown), *span)
+                    return _compare(ours, old_facts, _by_week(view), span)
 
     return old.run(read)
 
 
-def _old_facts(
-    old: OldDatabase, theirs: Connection, keys: Mapping[str, str], first: date, last: date
-) -> Iterator[Row]:
-    wanted = {"first": first, "last": last, "keep_copies": True, **keys}
-    # Without it the faults of the old database would be said to be the warehouse's.
-    with old.errors(), theirs.cursor("old_facts") as cursor:
-        yield from cursor.execute(statement("adopt/facts"), wanted)
-
-
 def _compare(
-    ours: Connection, old_facts: Iterator[Row], view: Mapping[date, Row], first: date, last: date
+    ours: Connection,
+    old_facts: Iterator[Row],
+    view: Mapping[date, Row],
+    span: Mapping[str, date],
 ) -> Comparison:
     _copy_in(ours, old_facts)
     by_day: defaultdict[date, list[Row]] = defaultdict(list)
-    for row in rows(ours, "compare/days", {"first": first, "last": last}):
+    for row in rows(ours, "compare/days", span):
         by_day[row["partition_day"]].append(row)
     facts = _by_week(rows(ours, "compare/old_weeks"))
     new = _by_week(rows(ours, "mart/retention"))
     weeks = [
         week
         for week in sorted(facts.keys() | new.keys())
-        if first <= week and week + timedelta(days=6) <= last
+        if span["first"] <= week and week + timedelta(days=6) <= span["last"]
     ]
     differences = [found for day, parts in by_day.items() for found in _of_days("day", day, parts)]
     for week in weeks:
@@ -159,19 +153,17 @@ def _by_week(figures: Sequence[Row]) -> dict[date, Row]:
 
 # --- Why ------------------------------------------------------------------------------------------
 
-_KNOWN = {
-    "copies": "copies counted",
-    "refunds": "refunds counted as sales",
-    "in_quarantine": "facts in quarantine here",
+_CAUSES = {
+    "copies": ("copies counted", True),
+    "in_quarantine": ("facts in quarantine here", True),
+    "only_old": ("facts only in the old database", False),
+    "only_new": ("orders only in the warehouse", False),
+    "other": ("orders of other amounts", False),
+    "day_only_old": ("days only in the old database", False),
+    "day_only_new": ("days only in the warehouse", False),
 }
-_UNKNOWN = {
-    "only_old": "facts only in the old database",
-    "only_new": "orders only in the warehouse",
-    "other": "orders of other amounts",
-    "day_only_old": "days only in the old database",
-    "day_only_new": "days only in the warehouse",
-}
-_OF_ROWS = ("in_quarantine", "only_old", "only_new", "day_only_old", "day_only_new")
+"""What the causes of `sql/compare/days.sql` are called, and whether old pipelines are known for
+them."""
 
 
 @dataclass(frozen=True)
@@ -190,25 +182,28 @@ def _causes_of_grouping(parts: Sequence[Row]) -> Iterator[_Cause]:
         yield _Cause(f"copies as facts (+{repeated:,})")
 
 
-def _causes_of_sum(
-    parts: Sequence[Row], figure: str, causes: Collection[str] = (*_KNOWN, *_UNKNOWN)
-) -> Iterator[_Cause]:
-    """Give which of the causes make a sum over facts differ, and by how much."""
-    for cause in causes:
+def _causes_of_sum(parts: Sequence[Row], figure: str) -> Iterator[_Cause]:
+    """Give why rows, quantity or revenue differ, apart from grouping, and by how much."""
+    for cause, (text, is_known) in _CAUSES.items():
         of_cause = _parts_of(parts, cause)
         # Not the sums: what differs up and what differs down can cancel out.
         if _total(of_cause, f"{figure}_differ"):
-            more = _total(of_cause, f"old_{figure}") - _total(of_cause, f"new_{figure}")
-            text = (_KNOWN | _UNKNOWN)[cause]
-            if cause == "copies":
-                text += _times([*of_cause, *_parts_of(parts, "same")], figure)
-            yield _Cause(f"{text} ({more:+,})", is_known=cause in _KNOWN)
+            more = _total(of_cause, f"more_{figure}")
+            times = _times(parts, figure) if cause == "copies" else ""
+            yield _Cause(f"{text}{times} ({more:+,})", is_known)
+
+
+def _causes_of_sign(parts: Sequence[Row], figure: str) -> Iterator[_Cause]:
+    """Give by how much quantity, revenue or refunds differ for refunds that are not negative."""
+    if more := _total(parts, f"unsigned_{figure}"):
+        yield _Cause(f"refunds counted as sales ({more:+,})")
 
 
 def _times(parts: Sequence[Row], figure: str) -> str:
-    """Say how many times each order was counted on average."""
-    old, new = _total(parts, f"old_{figure}"), _total(parts, f"new_{figure}")
-    return f" ×{old / new:.1f}" if new and old / new > 1 else ""
+    """Say how many times each order was counted on average, where nothing else differs."""
+    counted = [*_parts_of(parts, "copies"), *_parts_of(parts, "same")]
+    new, more = _total(counted, f"new_{figure}"), _total(counted, f"more_{figure}")
+    return f" ×{1 + more / new:.1f}" if new * more > 0 else ""
 
 
 def _causes(parts: Sequence[Row]) -> set[str]:
@@ -226,14 +221,14 @@ def _total(parts: Sequence[Row], column: str) -> Any:
 def _of_days(period: Period, first_day: date, parts: Sequence[Row]) -> Iterator[Difference]:
     """Give how the sums over the facts of some days differ."""
     for figure in ("rows", "quantity", "revenue"):
-        causes = (
-            [*_causes_of_grouping(parts), *_causes_of_sum(parts, figure, _OF_ROWS)]
+        why = (
+            [*_causes_of_grouping(parts), *_causes_of_sum(parts, figure)]
             if figure == "rows"
-            else list(_causes_of_sum(parts, figure))
+            else [*_causes_of_sum(parts, figure), *_causes_of_sign(parts, figure)]
         )
-        if causes:
+        if why:
             old, new = _total(parts, f"old_{figure}"), _total(parts, f"new_{figure}")
-            yield _difference(period, first_day, figure, causes, parts, old=old, new=new)
+            yield _difference(period, first_day, figure, why, parts, old=old, new=new)
 
 
 def _of_week(
@@ -261,11 +256,11 @@ def _causes_of_week(figure: str, parts: Sequence[Row]) -> list[_Cause]:
     """Return why the facts of a week give another figure: whatever differs in its days."""
     causes = list(_causes_of_grouping(parts))
     if figure.endswith("revenue"):
-        causes += _causes_of_sum(parts, "revenue")
+        causes += [*_causes_of_sum(parts, "revenue"), *_causes_of_sign(parts, "revenue")]
     else:
-        causes += _causes_of_sum(parts, "rows", _OF_ROWS)
+        causes += _causes_of_sum(parts, "rows")
     if "refunded" in figure:
-        causes += _causes_of_sum(parts, "quantity", ["refunds"])
+        causes += _causes_of_sign(parts, "refunds")
     return causes or [_Cause("its days don't explain it", is_known=False)]
 
 

@@ -109,7 +109,7 @@ class Database:
     @contextmanager
     def session(self) -> Generator[Connection]:
         """Open a connection in autocommit mode, for statements outside a transaction."""
-        with self.errors(), self.open() as connection:
+        with self._errors(), self.open() as connection:
             yield connection
 
     def run(self, work: Callable[[Connection], T]) -> T:
@@ -125,7 +125,7 @@ class Database:
         """Return a session in which `work` was done, for the caller to close."""
 
         def attempt() -> Connection:
-            with ExitStack() as stack, self.errors():
+            with ExitStack() as stack, self._errors():
                 connection = stack.enter_context(closing(self.open()))
                 work(connection)
                 stack.pop_all()
@@ -149,7 +149,7 @@ class Database:
         self.run(work)
 
     @contextmanager
-    def errors(self) -> Generator[None]:
+    def _errors(self) -> Generator[None]:
         """Tell transient faults from permanent ones, and say what to do about those.
 
         The driver's own error is not chained: a traceback would show its details, which quote rows.
@@ -208,6 +208,18 @@ class OldDatabase(Database):
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             stack.pop_all()
         return connection
+
+    def stream(
+        self, connection: Connection, name: str, parameters: Mapping[str, object]
+    ) -> Generator[dict[str, Any]]:
+        """Give the rows of the query `sql/{name}.sql` as they come, for there may be very many.
+
+        Its faults are said to be this database's, whatever else is open around it.
+        """
+        with self._errors(), connection.cursor("streamed") as cursor:
+            # Not the driver's 100: the old database can be far away.
+            cursor.itersize = 10_000
+            yield from cursor.execute(statement(name), parameters)
 
 
 def lock_writer(connection: Connection) -> None:

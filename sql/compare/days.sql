@@ -4,9 +4,10 @@
 -- customer, item, city, quantity and amount, and an item has one price. So an amount that is more
 -- pieces at the same price is copies counted.
 -- Parameters: first, last (date). The table old_sales holds the old facts.
--- Rows: partition_day, cause; rows, quantity and revenue in both (old_…, new_…), and for how many
--- customers and items they differ (…_differ); collapsed (orders more than facts, where there are
--- both), repeated (facts more than orders); by day and cause.
+-- Rows: partition_day, cause; rows, quantity and revenue in both (old_…, new_…); by how much the
+-- cause makes them differ (more_…), and for how many customers and items (…_differ); what is more,
+-- and how many refunds less, for refunds that are counted as sales (unsigned_…); collapsed (orders
+-- more than facts, where there are both), repeated (facts more than orders); by day and cause.
 WITH
 old AS (
     SELECT
@@ -49,13 +50,20 @@ in_quarantine AS (
 paired AS (
     SELECT
         partition_day,
-        new.refunds,
         coalesce(old.old_rows, 0) AS old_rows,
         coalesce(new.new_rows, 0) AS new_rows,
         coalesce(old.old_quantity, 0) AS old_quantity,
         coalesce(new.new_quantity, 0) AS new_quantity,
         coalesce(old.old_revenue, 0) AS old_revenue,
         coalesce(new.new_revenue, 0) AS new_revenue,
+        -- Of shipments and refunds that are summed up it can't be told.
+        CASE WHEN new.refunds = new.new_rows THEN greatest(2 * old.old_quantity, 0) ELSE 0 END
+            AS unsigned_quantity,
+        CASE WHEN new.refunds = new.new_rows THEN greatest(2 * old.old_revenue, 0) ELSE 0 END
+            AS unsigned_revenue,
+        CASE WHEN new.refunds = new.new_rows AND old.old_revenue > 0 THEN -new.refunds ELSE 0 END
+            AS unsigned_refunds,
+        new.refunds BETWEEN 1 AND new.new_rows - 1 AS is_mixed,
         abs(old.old_revenue) * new.pieces = new.paid * abs(old.old_quantity) AS is_same_price,
         partition_day IN (SELECT latest_load.partition_day FROM etl.latest_load) AS is_held,
         partition_day IN (SELECT old_sales.partition_day FROM old_sales) AS is_in_old,
@@ -70,6 +78,17 @@ paired AS (
     FULL JOIN new USING (partition_day, customer_id, item_id)
 ),
 
+subtracted AS (
+    SELECT
+        *,
+        CASE WHEN old_rows > 0 AND new_rows > 0 THEN 0 ELSE old_rows - new_rows END AS more_rows,
+        old_quantity - unsigned_quantity - new_quantity AS more_quantity,
+        old_revenue - unsigned_revenue - new_revenue AS more_revenue,
+        CASE WHEN old_rows > 0 THEN greatest(new_rows - old_rows, 0) ELSE 0 END AS collapsed,
+        CASE WHEN new_rows > 0 THEN greatest(old_rows - new_rows, 0) ELSE 0 END AS repeated
+    FROM paired
+),
+
 judged AS (
     SELECT
         *,
@@ -79,20 +98,13 @@ judged AS (
             WHEN new_rows = 0 AND is_rejected THEN 'in_quarantine'
             WHEN new_rows = 0 THEN 'only_old'
             WHEN old_rows = 0 THEN 'only_new'
-            WHEN (old_quantity, old_revenue) = (new_quantity, new_revenue) THEN 'same'
-            WHEN is_same_price AND refunds = new_rows AND (old_quantity > 0 OR old_revenue > 0)
-                THEN 'refunds'
-            -- Of shipments and refunds summed up nothing but the price is left.
-            WHEN is_same_price AND refunds BETWEEN 1 AND new_rows - 1 THEN 'copies'
-            WHEN
-                is_same_price
-                AND abs(old_revenue) > abs(new_revenue)
-                AND sign(old_revenue) = sign(new_revenue)
-                THEN 'copies'
+            WHEN (more_quantity, more_revenue) = (0, 0) THEN 'same'
+            -- Of shipments and refunds that are summed up nothing but the price is left.
+            WHEN is_same_price AND (is_mixed OR more_revenue * new_revenue > 0) THEN 'copies'
             WHEN is_rejected THEN 'in_quarantine'
             ELSE 'other'
         END AS cause
-    FROM paired
+    FROM subtracted
 )
 
 SELECT
@@ -104,19 +116,17 @@ SELECT
     sum(new_quantity)::bigint AS new_quantity,
     sum(old_revenue) AS old_revenue,
     sum(new_revenue) AS new_revenue,
-    count(*) FILTER (WHERE old_rows <> new_rows) AS rows_differ,
-    count(*) FILTER (WHERE old_quantity <> new_quantity) AS quantity_differ,
-    count(*) FILTER (WHERE old_revenue <> new_revenue) AS revenue_differ,
-    CASE
-        WHEN cause IN ('same', 'copies', 'refunds', 'other')
-            THEN sum(greatest(new_rows - old_rows, 0))::bigint
-        ELSE 0
-    END AS collapsed,
-    CASE
-        WHEN cause IN ('same', 'copies', 'refunds', 'other')
-            THEN sum(greatest(old_rows - new_rows, 0))::bigint
-        ELSE 0
-    END AS repeated
+    sum(more_rows)::bigint AS more_rows,
+    sum(more_quantity)::bigint AS more_quantity,
+    sum(more_revenue) AS more_revenue,
+    count(*) FILTER (WHERE more_rows <> 0) AS rows_differ,
+    count(*) FILTER (WHERE more_quantity <> 0) AS quantity_differ,
+    count(*) FILTER (WHERE more_revenue <> 0) AS revenue_differ,
+    sum(unsigned_quantity)::bigint AS unsigned_quantity,
+    sum(unsigned_revenue) AS unsigned_revenue,
+    sum(unsigned_refunds)::bigint AS unsigned_refunds,
+    sum(collapsed)::bigint AS collapsed,
+    sum(repeated)::bigint AS repeated
 FROM judged
 GROUP BY partition_day, cause
 ORDER BY partition_day, cause
