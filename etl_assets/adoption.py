@@ -38,7 +38,6 @@ from etl_assets.resources.warehouse import (
     writing,
 )
 from etl_assets.source import RawFile
-from etl_assets.statements import statement
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def adopt(
         FileRefused: a name in it is over a megabyte long; nothing was changed.
     """
     wanted = {"first": first, "last": last, "keep_copies": keep_copies}
-    days = old.run(lambda connection: _read(connection, wanted))
+    days = old.run(lambda connection: _read(old, connection, wanted))
     run_id = f"adopt-{uuid.uuid4()}"
     with loading(warehouse, list(days)):
         try:
@@ -89,13 +88,21 @@ def adopt(
             ) from None
 
 
-def _read(connection: Connection, wanted: Mapping[str, object]) -> dict[date, FileToCopy]:
+def _read(
+    old: OldDatabase, connection: Connection, wanted: Mapping[str, object]
+) -> dict[date, FileToCopy]:
     """Return what the old database holds of each day, in order, as of one moment."""
+
+    def read(table: str, query: str, parameters: Mapping[str, object]) -> dict[date, FileToCopy]:
+        uri = address(connection, table)
+        by_day = groupby(old.stream(connection, query, parameters), itemgetter("partition_day"))
+        return {day: _read_day(uri, day, list(old_rows)) for day, old_rows in by_day}
+
     with connection.transaction():
         of_theirs = layout(connection)
-        days = _read_table(connection, FACTS, "adopt/facts", {**wanted, **of_theirs.keys})
+        days = read(FACTS, "adopt/facts", {**wanted, **of_theirs.keys})
         if of_theirs.has_orders:
-            for day, file in _read_table(connection, ORDERS, "adopt/orders", wanted).items():
+            for day, file in read(ORDERS, "adopt/orders", wanted).items():
                 if day not in days or _sold(days[day]) <= _sold(file):
                     days[day] = file
     return dict(sorted(days.items()))
@@ -113,19 +120,8 @@ def _sold(file: FileToCopy) -> set[tuple[int, int]]:
     return sold
 
 
-def _read_table(
-    connection: Connection, table: str, query: str, wanted: Mapping[str, object]
-) -> dict[date, FileToCopy]:
-    """Read each day's rows as if they were an object of the source that holds the day alone."""
-    uri = address(connection, table)
-    # Of the server's own, or all the history would be fetched at once.
-    with connection.cursor("old_rows") as cursor:
-        cursor.execute(statement(query), wanted)
-        by_day = groupby(cursor, key=itemgetter("partition_day"))
-        return {day: _read_day(uri, day, list(old_rows)) for day, old_rows in by_day}
-
-
 def _read_day(uri: str, day: date, old_rows: Sequence[Mapping[str, Any]]) -> FileToCopy:
+    """Take a day's rows for an object of the source that holds the day alone."""
     texts = pl.from_dicts(old_rows, schema=dict.fromkeys(KNOWN_COLUMNS, pl.String))
     body = texts.write_csv().encode()
     stored = StoredObject(uri, hashlib.sha256(body).hexdigest(), len(body))

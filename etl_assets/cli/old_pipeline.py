@@ -206,8 +206,8 @@ def _print_comparison(found: "Comparison", listed: "Sequence[Difference]") -> No
             click.echo(f"Only in the {where}: {', '.join(map(in_words, stretches(days)))}")
     if not found.has_view:
         output.say(
-            "The old mart.f_customer_retention has no row a week by its Monday with our columns: "
-            "the weeks were computed from the old facts"
+            "The weeks were computed from the old facts: the old mart.f_customer_retention is "
+            "missing, or has no row a week by its Monday"
         )
     unknown = sum(not difference.is_explained for difference in found.differences)
     click.echo(

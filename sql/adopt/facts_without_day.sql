@@ -4,7 +4,7 @@
 -- Rows: found (how many), date_id (one of them); none when every fact has its day.
 SELECT
     count(*) AS found,
-    min(f_sales.date_id)::text AS date_id
+    coalesce(min(f_sales.date_id)::text, 'NULL') AS date_id
 FROM mart.f_sales
 WHERE
     (f_sales.date_id < 946684800) IS NOT FALSE
