@@ -7,6 +7,9 @@ standard error. Exit codes: 0 done, 1 failed, 2 wrong use (a wrong setting is on
 """
 
 import signal
+import sys
+from threading import Timer, main_thread
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +22,9 @@ from etl_assets.cli.schema import doctor, migrate
 from etl_assets.cli.up import up
 from etl_assets.errors import ConfigurationError, EtlError
 
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
 _FAILED = 1
 _WRONG_USE = 2
 _INTERRUPTED = 130
@@ -30,6 +36,7 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         # A service manager's stop winds up as Ctrl-C does.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        sys.unraisablehook = _interrupt_again
         try:
             return super().invoke(ctx)
         except EtlError as error:
@@ -38,6 +45,15 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             click.echo("\nInterrupted. A day is loaded whole or not at all: run it again", err=True)
             ctx.exit(_INTERRUPTED)
+
+
+def _interrupt_again(lost: "UnraisableHookArgs", /) -> None:
+    """Repeat a Ctrl-C that came while an object was finalized: Python would print it and go on."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        # From another thread, for in here it would be lost again.
+        Timer(0.01, signal.pthread_kill, (main_thread().ident, signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

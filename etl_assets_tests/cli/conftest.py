@@ -45,6 +45,7 @@ Program = Callable[..., AbstractContextManager["subprocess.Popen[str]"]]
 @pytest.fixture
 def etl() -> Iterator[Etl]:
     level, handler = logging.getLogger().level, signal.getsignal(signal.SIGTERM)
+    unraisablehook = sys.unraisablehook
 
     def run(*arguments: object, code: int = 0) -> Result:
         result = CliRunner().invoke(
@@ -59,6 +60,7 @@ def etl() -> Iterator[Etl]:
     logging.captureWarnings(capture=False)
     logging.getLogger().setLevel(level)
     signal.signal(signal.SIGTERM, handler)
+    sys.unraisablehook = unraisablehook
 
 
 @contextmanager

@@ -143,3 +143,27 @@ def test_help_imports_nothing_that_takes_its_time() -> None:
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     slow = {"boto3", "dagster", "polars", "psycopg", "pydantic", "requests", "rich", "tenacity"}
     assert slow & set(json.loads(printed)) == set()
+
+
+def test_ctrl_c_while_an_object_is_finalized_is_not_lost() -> None:
+    code = """if True:
+        import os, signal, time
+        from etl_assets.cli import main
+
+        class Finalized:
+            def __del__(self):
+                os.kill(os.getpid(), signal.SIGINT)
+
+        @main.command()
+        def finalize():
+            Finalized()
+            time.sleep(30)
+
+        main(["finalize"])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1].startswith("Interrupted. ")
+    assert "Traceback" not in done.stderr
