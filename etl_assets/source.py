@@ -2,16 +2,17 @@
 
 The rules, the first that applies:
 
-1. A day that was loaded before is held by the object that it was loaded from. Ids are no change and
-   a newer report rewrites nothing: asked through another report, the same day can hold other rows,
-   without status, and its refunds would vanish. Only `Choice.latest` passes this rule over.
+1. A day that was loaded before is held by the object that it was loaded from; what is staged counts
+   as loaded, for the next load of the mart brings it in. Ids are no change and a newer report
+   rewrites nothing: asked through another report, the same day can hold other rows, without status,
+   and its refunds would vanish. Only `Choice.latest` passes this rule over.
 2. Any other day is held by the newest report that covers it, else by the increment that the API
    gives when asked with the newest report that ends before it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -48,18 +49,26 @@ class RawFile:
     """The version of an object that holds a day.
 
     `increment_id` is None for a report, `report_id` for a day adopted from an old database.
+    `is_rewrite` tells that the run was told to take the day from there, whatever holds it.
     """
 
     partition_day: date
     stored: StoredObject
     report_id: str | None
     increment_id: str | None
+    is_rewrite: bool = False
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "RawFile":
-        """Make one of a row of etl.raw_file."""
+        """Make one of a row of `sql/etl/raw_files.sql`."""
         stored = StoredObject(row["uri"], row["etag"], row["size"])
-        return cls(row["partition_day"], stored, row["report_id"], row["increment_id"])
+        return cls(
+            row["partition_day"],
+            stored,
+            row["report_id"],
+            row["increment_id"],
+            row["is_rewrite"],
+        )
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,7 @@ class Source:
         Raises:
             EtlError: none of the objects could be looked at.
         """
-        uris = sorted({load["uri"] for load in self._loaded(days).values()})
+        uris = sorted({load["uri"] for load in self._kept(days).values()})
         with ThreadPoolExecutor(_LOOKS_AT_ONCE) as pool:
             looks = [pool.submit(self._look, uri) for uri in uris]
         now: dict[str, str] = {}
@@ -163,16 +172,17 @@ class Source:
         Raises:
             DayNotInSource: the source does not have some of them; all of those are named.
         """
-        loaded = {} if choice is Choice.latest else self._loaded(days)
+        is_rewrite = choice is Choice.latest
+        kept = {} if is_rewrite else self._kept(days)
         reports = self.reports()
         # The days of a report share its object, which is looked at once.
         seen: dict[str, StoredObject | None] = {}
         found: list[RawFile] = []
         missing: list[NotThere] = []
         for day in days:
-            answer = self._find(day, loaded.get(day), reports, seen)
+            answer = self._find(day, kept.get(day), reports, seen)
             if isinstance(answer, RawFile):
-                found.append(answer)
+                found.append(replace(answer, is_rewrite=is_rewrite))
             else:
                 missing.append(answer)
         if missing:
@@ -184,8 +194,8 @@ class Source:
         return found
 
     def find_next(self, day: date) -> RawFile | NotThere:
-        """Return the object that holds a day that was never loaded, or why there is none."""
-        return self._find(day, None, self.reports(), {})
+        """Return the object that holds a day, or why there is none."""
+        return self._find(day, self._kept([day]).get(day), self.reports(), {})
 
     def _poll(self, task_id: str, on_wait: Callable[[str], None]) -> Report:
         retrying = Retrying(
@@ -216,20 +226,25 @@ class Source:
         )
         return report
 
-    def _loaded(self, days: Sequence[date]) -> dict[date, dict[str, Any]]:
-        """Return the last loads of the days from the source, which adopted days never came from."""
-        loads = self._warehouse.rows("etl/latest_loads", {"days": list(days)})
-        return {row["partition_day"]: row for row in loads if row["report_id"] is not None}
+    def _kept(self, days: Sequence[date]) -> dict[date, dict[str, Any]]:
+        """Return from where the days are staged; adopted days never came from the source."""
+        asked_for = set(days)
+        staged = self._warehouse.rows("etl/staged_days")
+        return {
+            day: row
+            for row in staged
+            if (day := row["partition_day"]) in asked_for and not row["is_adopted"]
+        }
 
     def _find(
         self,
         day: date,
-        load: Mapping[str, Any] | None,
+        kept: Mapping[str, Any] | None,
         reports: Sequence[Report],
         seen: dict[str, StoredObject | None],
     ) -> RawFile | NotThere:
         """Return the object that holds a day; `seen` are the objects looked at already."""
-        place = self._place(day, load, reports)
+        place = self._place(day, kept, reports)
         if isinstance(place, NotThere):
             return place
         for uri in place.uris:
@@ -240,14 +255,14 @@ class Source:
         return NotThere(day, f"{place.if_gone} ({', '.join(place.uris)})")
 
     def _place(
-        self, day: date, load: Mapping[str, Any] | None, reports: Sequence[Report]
+        self, day: date, kept: Mapping[str, Any] | None, reports: Sequence[Report]
     ) -> "_Place | NotThere":
         """Return where a day is to be, by the rules above; the object store is not asked."""
-        if load is not None:
+        if kept is not None:
             return _Place(
-                [load["uri"]],
-                load["report_id"],
-                load["increment_id"],
+                [kept["uri"]],
+                kept["report_id"],
+                kept["increment_id"],
                 "the object that it was loaded from is gone; to take it from the newest report: "
                 f"etl-assets backfill --from {day} --to {day} --report latest",
             )

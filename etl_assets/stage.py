@@ -20,22 +20,24 @@ def stage(
     days: Sequence[date],
     *,
     run_id: str,
+    root_run_id: str | None = None,
     only_changed: bool,
     max_rejected_share: float,
 ) -> Staged:
     """Replace the days in staging by what their recorded objects hold, all at once.
 
     With `only_changed`, days that staging holds from the same version of the object are left out.
-    If the database breaks off, the objects are read again.
+    `root_run_id` is the run that this one does again, and whose objects it takes. If the database
+    breaks off, the objects are read again.
 
     Raises:
         FileRefused: an object can't be read for sure, or too many of its rows are wrong.
         ObjectChanged: an object was replaced since it was found.
         EtlError: no object was found for a day yet.
     """
-    raw_files = [
-        RawFile.from_row(row) for row in warehouse.rows("etl/raw_files", {"days": list(days)})
-    ]
+    run_ids = [run_id, *([root_run_id] if root_run_id else [])]
+    found = warehouse.rows("etl/raw_files", {"days": list(days), "run_ids": run_ids})
+    raw_files = [RawFile.from_row(row) for row in found]
     _require_found(days, raw_files)
     if only_changed:
         raw_files = warehouse.run(lambda connection: _changed(connection, raw_files))
@@ -128,15 +130,24 @@ def _refuse_if_mostly_wrong(file: CopiedFile, max_share: float) -> None:
 
 
 def _refuse_if_outdated(connection: Connection, raw_files: Sequence[RawFile]) -> None:
-    """Leave the days to the run that has found other versions of them since they were read."""
-    days = [file.partition_day for file in raw_files]
-    found = {
-        row["partition_day"]: RawFile.from_row(row)
-        for row in rows(connection, "etl/raw_files", {"days": days})
-    }
-    outdated = [day for file in raw_files if found[day := file.partition_day] != file]
+    """Leave the days to the run that has found other versions of them since they were read.
+
+    Or that has staged them from elsewhere, whenever it was: where a day is kept, only a run that
+    was told to may change.
+    """
+    kept = {file.partition_day: file for file in raw_files if not file.is_rewrite}
+    found = rows(connection, "etl/raw_files", {"days": list(kept), "run_ids": []})
+    versions = {row["partition_day"]: RawFile.from_row(row) for row in found}
+    staged = rows(connection, "etl/staged_days")
+    places = {row["partition_day"]: row["uri"] for row in staged if not row["is_adopted"]}
+    outdated = [
+        day
+        for day, file in kept.items()
+        if versions[day] != file or places.get(day, file.stored.uri) != file.stored.uri
+    ]
     if outdated:
         raise ObjectChanged(
             f"While {', '.join(map(str, outdated))} was read, another run has found a newer "
-            "version of it, so nothing was loaded. Run the days again"
+            "version of it, or taken it from elsewhere, so nothing was loaded. Run the days again, "
+            "from raw/user_order_log on"
         )

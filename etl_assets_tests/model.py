@@ -32,7 +32,7 @@ class NotInSource(Fails):
 
 
 class Replaced(Fails):
-    """An object is another version than was found."""
+    """An object is another version than was found, or a day is kept elsewhere by now."""
 
 
 class FileRefused(Fails):
@@ -89,7 +89,8 @@ class Model:
         reports: that were asked for, oldest first.
         answers: what the source would write for a day that is asked for the first time.
         objects: what the source has written.
-        raw: the version that was last found for each day.
+        raw: the version that was last found for each day, where it is kept.
+        rewrites: the version that a run was told to take a day from, by the run and the day.
         staged: the version that each day was last staged from.
         loaded: the version that each day was last loaded into the mart from.
         unloaded: the days that were staged since they were loaded.
@@ -102,6 +103,9 @@ class Model:
     answers: dict[date, bytes] = field(default_factory=dict[date, bytes])
     objects: dict[Address, bytes] = field(default_factory=dict[Address, bytes])
     raw: dict[date, Version] = field(default_factory=dict[date, Version])
+    rewrites: dict[tuple[str, date], Version] = field(
+        default_factory=dict[tuple[str, date], Version]
+    )
     staged: dict[date, Version] = field(default_factory=dict[date, Version])
     loaded: dict[date, Version] = field(default_factory=dict[date, Version])
     unloaded: set[date] = field(default_factory=set[date])
@@ -133,30 +137,43 @@ class Model:
 
     # --- The steps of a run -----------------------------------------------------------------------
 
-    def locate(self, days: Collection[date], *, latest: bool = False) -> None:
-        """Find the objects that hold the days, all of them or none."""
+    def locate(self, days: Collection[date], run: str, *, latest: bool = False) -> None:
+        """Find the objects that hold the days, all of them or none.
+
+        Those of the newest report are for this run alone.
+        """
         addresses = {day: self._address(day, latest=latest) for day in days}
         lacking = [day for day, address in addresses.items() if address is None]
         if lacking:
             raise NotInSource(lacking)
-        self.raw |= {day: self._version(address) for day, address in addresses.items() if address}
+        found = {day: self._version(address) for day, address in addresses.items() if address}
+        if latest:
+            self.rewrites |= {(run, day): version for day, version in found.items()}
+        else:
+            self.raw |= found
 
-    def stage(self, days: Collection[date], *, planned: bool = False) -> None:
+    def stage(self, days: Collection[date], run: str, *, planned: bool = False) -> None:
         """Replace the days in staging by what their objects hold, all of them or none.
 
         A planner's run leaves alone what staging holds already from the same version.
         """
-        if not self.raw.keys() >= set(days):
+        rewrites = {day: version for (of, day), version in self.rewrites.items() if of == run}
+        found = self.raw | rewrites
+        if not found.keys() >= set(days):
             raise NotLocated
         if planned:
-            days = [day for day in days if self.staged.get(day) != self.raw[day]]
-        versions = {day: self.raw[day] for day in days}
+            days = [day for day in days if self.staged.get(day) != found[day]]
+        versions = {day: found[day] for day in days}
         if any(version != self._version(version.address) for version in versions.values()):
             raise Replaced
         days_of: dict[Version, list[date]] = {}
         for day, version in versions.items():
             days_of.setdefault(version, []).append(day)
         readings = {version: self._read(version, of) for version, of in days_of.items()}
+        # Where a day is kept, only a run that was told to may change.
+        for day in versions.keys() & self.staged.keys() - rewrites.keys():
+            if self.staged[day].address != versions[day].address:
+                raise Replaced
         self.staged |= versions
         self.unloaded |= versions.keys()
         for version, reading in readings.items():
@@ -190,9 +207,10 @@ class Model:
 
     def _address(self, day: date, *, latest: bool) -> Address | None:
         """Return where a day is held; asking for an increment makes the source write it."""
-        if day in self.loaded and not latest:
-            # Ids never count as a change, and a newer report never rewrites a loaded day.
-            return self.loaded[day].address
+        if day in self.staged and not latest:
+            # Ids never count as a change, and a newer report never rewrites a day that is loaded,
+            # or about to be.
+            return self.staged[day].address
         for report in reversed(self.reports):
             if report.first_day <= day <= report.last_day:
                 return Address(report.report_id, None)
@@ -243,6 +261,9 @@ class Model:
                 (version.etag, line, day) for version, line, day in self.rejected
             ),
             "raw_file": [(day, *version.name) for day, version in sorted(self.raw.items())],
+            "rewrite": sorted(
+                (run, day, *version.name) for (run, day), version in self.rewrites.items()
+            ),
             "staged_day": [
                 (day, *version.name, *_counts(version, day), day not in self.unloaded)
                 for day, version in sorted(self.staged.items())
@@ -258,12 +279,12 @@ Step = Callable[[Model], None]
 
 
 def steps_of_load(
-    days: Collection[date], *, latest: bool = False, planned: bool = False
+    days: Collection[date], run: str, *, latest: bool = False, planned: bool = False
 ) -> list[Step]:
     """Return the steps of a load, each of which is done whole or not at all."""
     return [
-        lambda model: model.locate(days, latest=latest),
-        lambda model: model.stage(days, planned=planned),
+        lambda model: model.locate(days, run, latest=latest),
+        lambda model: model.stage(days, run, planned=planned),
         lambda model: model.make_mart(days, planned=planned),
     ]
 

@@ -123,29 +123,40 @@ class Pipeline:
     ) -> Staged:
         """Do the part of `load` that ends in staging."""
         self.source.ensure_report(new=False, on_wait=lambda _: None)
-        self.locate(*days, choice=choice)
-        return self.stage_located(*days, planned=planned, max_rejected_share=max_rejected_share)
+        run_id = a_run()
+        self.locate(*days, choice=choice, run_id=run_id)
+        return self.stage_located(
+            *days, planned=planned, max_rejected_share=max_rejected_share, run_id=run_id
+        )
 
-    def locate(self, *days: date, choice: Choice = Choice.kept) -> list[RawFile]:
+    def locate(
+        self, *days: date, choice: Choice = Choice.kept, run_id: str | None = None
+    ) -> list[RawFile]:
         """Do the part of `stage` that finds the objects."""
-        return locate(self.warehouse, self.source, days, choice)
+        return locate(self.warehouse, self.source, days, run_id=run_id or a_run(), choice=choice)
 
     def stage_located(
-        self, *days: date, planned: bool = False, max_rejected_share: float = 0.01
+        self,
+        *days: date,
+        planned: bool = False,
+        max_rejected_share: float = 0.01,
+        run_id: str | None = None,
+        root_run_id: str | None = None,
     ) -> Staged:
         """Do the part of `stage` that comes after finding the objects."""
         return stage(
             self.warehouse,
             self.object_store,
             days,
-            run_id=_run_id(),
+            run_id=run_id or a_run(),
+            root_run_id=root_run_id,
             only_changed=planned,
             max_rejected_share=max_rejected_share,
         )
 
     def make_mart(self, *days: date, planned: bool = False) -> MartLoad:
         """Do the part of `load` that comes after staging."""
-        return load_mart(self.warehouse, days, run_id=_run_id(), only_unloaded=planned)
+        return load_mart(self.warehouse, days, run_id=a_run(), only_unloaded=planned)
 
     def tick(self, sensor: str, cursor: str | None = None) -> SensorExecutionData:
         """Evaluate a sensor as the daemon has it evaluated."""
@@ -183,10 +194,10 @@ class Pipeline:
 
     def holds(self, days: Mapping[date, Delivery]) -> None:
         """Check that every table is what the days make of it, each taken from its delivery."""
-        expected, staged = _expected(tuple(sorted(days.items())))
+        mart, staged = expected(days)
         with psycopg.connect(self.owners_url) as connection:
             for table, rows in mart_tables(connection).items():
-                assert rows == getattr(expected, table), table
+                assert rows == getattr(mart, table), table
         assert self.staged() == staged
 
     # --- What Dagster was told --------------------------------------------------------------------
@@ -247,6 +258,7 @@ _QUERIES = {
     "user_order_log": f"SELECT {', '.join(Order._fields)} FROM staging.user_order_log",
     "rejected_row": "SELECT etag, line, partition_day FROM staging.rejected_row",
     "raw_file": f"SELECT partition_day, {_VERSION} FROM etl.raw_file",
+    "rewrite": f"SELECT run_id, partition_day, {_VERSION} FROM etl.rewrite",
     "staged_day": f"SELECT partition_day, {_VERSION}, {_COUNTS}, load_id IS NOT NULL"
     " FROM etl.staged_day",
     "latest_load": f"SELECT partition_day, {_VERSION}, {_COUNTS}, revenue FROM etl.latest_load",
@@ -279,13 +291,19 @@ def _table_query(name: str) -> str:
 _numbers = count(1)
 
 
-def _run_id() -> str:
+def a_run() -> str:
+    """Return the id of another run."""
     return f"test-run-{next(_numbers)}"
+
+
+def expected(days: Mapping[date, Delivery]) -> tuple[Mart, list[Order]]:
+    """Return the model's mart and staged orders, when the days are loaded from the deliveries."""
+    return _expected(tuple(sorted(days.items())))
 
 
 @cache
 def _expected(days: tuple[tuple[date, Delivery], ...]) -> tuple[Mart, list[Order]]:
-    """Return the model's mart and staged orders; it takes its time, so each is made once."""
+    # It takes its time, so each is made once.
     readings = {delivery: oracle.read(delivery) for delivery in {held for _, held in days}}
     staged = [order for day, held in days for order in readings[held].orders_of(day)]
     return oracle.mart(dict(days)), staged

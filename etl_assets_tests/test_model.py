@@ -4,11 +4,13 @@ Random histories of deliveries and runs, each step compared with the model. What
 a test of its own, by hand and by name, where it belongs.
 """
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import combinations
 
 import psycopg
 import pytest
@@ -38,7 +40,7 @@ from etl_assets_tests import model
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.files import COLUMNS, csv_file, order, without
 from etl_assets_tests.model import Model, Report
-from etl_assets_tests.pipeline import Pipeline, all_tables
+from etl_assets_tests.pipeline import Pipeline, a_run, all_tables
 from etl_assets_tests.severing import Severing
 
 FIRST_DAY = date(2024, 2, 24)
@@ -224,22 +226,38 @@ def some_of(days: Collection[date]) -> st.SearchStrategy[list[date]]:
     return few | st.just(sorted(days))
 
 
-def steps_of_load(
+@dataclass(frozen=True)
+class Run:
+    """A run that loads days: its steps for the pipeline, and for the model."""
+
+    steps: Sequence[Callable[[], object]]
+    says: Sequence[model.Step]
+
+    def only(self, first: int, last: int | None = None) -> "Run":
+        """Return the run with some of its steps."""
+        return Run(self.steps[first:last], self.says[first:last])
+
+
+def loading(
     pipeline: Pipeline, days: list[date], *, latest: bool = False, planned: bool = False
-) -> list[Callable[[], object]]:
-    """Return the steps of `model.steps_of_load`, for the pipeline to do."""
-    choice = Choice.latest if latest else Choice.kept
-    share = MAX_REJECTED_SHARE
-    return [
-        lambda: pipeline.locate(*days, choice=choice),
-        lambda: pipeline.stage_located(*days, planned=planned, max_rejected_share=share),
-        lambda: pipeline.make_mart(*days, planned=planned),
-    ]
+) -> Run:
+    """Return a run that loads the days in the pipeline."""
+    run_id, choice = a_run(), Choice.latest if latest else Choice.kept
+    return Run(
+        [
+            lambda: pipeline.locate(*days, choice=choice, run_id=run_id),
+            lambda: pipeline.stage_located(
+                *days, planned=planned, max_rejected_share=MAX_REJECTED_SHARE, run_id=run_id
+            ),
+            lambda: pipeline.make_mart(*days, planned=planned),
+        ],
+        model.steps_of_load(days, run_id, latest=latest, planned=planned),
+    )
 
 
-def failure(*steps: Callable[[], object]) -> errors.EtlError | None:
-    """Do the steps up to one that fails; return its error."""
-    for step in steps:
+def failure(run: Run) -> errors.EtlError | None:
+    """Do the run's steps up to one that fails; return its error."""
+    for step in run.steps:
         try:
             step()
         except errors.EtlError as error:
@@ -255,6 +273,21 @@ def goes(steps: Sequence[model.Step], of: Model) -> type[model.Fails] | None:
         except model.Fails as fails:
             return type(fails)
     return None
+
+
+def interleaved(
+    of: Model, first: Sequence[model.Step], second: Sequence[model.Step], places: Collection[int]
+) -> Model:
+    """Let the model do the steps of two runs in turn, each run's up to one that fails.
+
+    The first run's have the places.
+    """
+    left = {True: deque(first), False: deque(second)}
+    for place in range(len(first) + len(second)):
+        steps = left[place in places]
+        if steps and goes([steps.popleft()], of):
+            steps.clear()
+    return of
 
 
 class Histories(RuleBasedStateMachine):
@@ -332,32 +365,23 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def load(self, data: st.DataObject) -> None:
         days, planned = data.draw(some_of(self._there())), data.draw(st.booleans())
-        self.runs(
-            *steps_of_load(self.pipeline, days, planned=planned),
-            says=model.steps_of_load(days, planned=planned),
-        )
+        self.runs(loading(self.pipeline, days, planned=planned))
 
     @rule(data=st.data(), latest=st.booleans(), steps=st.integers(1, 2))
     def begin_to_load(self, data: st.DataObject, latest: bool, steps: int) -> None:
         """Load days in a run that ends between two of its steps."""
         days = data.draw(some_of(self._there()))
-        self.runs(
-            *steps_of_load(self.pipeline, days, latest=latest)[:steps],
-            says=model.steps_of_load(days, latest=latest)[:steps],
-        )
+        self.runs(loading(self.pipeline, days, latest=latest).only(0, steps))
 
     @rule(data=st.data())
     def load_from_the_latest_report(self, data: st.DataObject) -> None:
         days = data.draw(some_of(self._there()))
-        self.runs(
-            *steps_of_load(self.pipeline, days, latest=True),
-            says=model.steps_of_load(days, latest=True),
-        )
+        self.runs(loading(self.pipeline, days, latest=True))
 
     @rule(days=st.lists(st.sampled_from(DAYS), min_size=1, max_size=3, unique=True))
     def load_any_days(self, days: list[date]) -> None:
         """Load days that the source may not have: all of them, or none."""
-        self.runs(*steps_of_load(self.pipeline, days), says=model.steps_of_load(days))
+        self.runs(loading(self.pipeline, days))
 
     @rule(pauses=st.booleans())
     def load_the_next_day(self, pauses: bool) -> None:
@@ -367,20 +391,14 @@ class Histories(RuleBasedStateMachine):
         note(str(decision))
         assert (decision.day if isinstance(decision, Load) else None) == day
         if day:
-            self.runs(
-                *steps_of_load(self.pipeline, [day], planned=True),
-                says=model.steps_of_load([day], planned=True),
-            )
+            self.runs(loading(self.pipeline, [day], planned=True))
 
     @precondition(lambda self: self.model.raw)
     @rule(data=st.data(), planned=st.booleans())
     def go_on(self, data: st.DataObject, planned: bool) -> None:
         """Do again what comes after finding the objects, as a run that is resumed does."""
         days = data.draw(some_of(self.model.raw))
-        self.runs(
-            *steps_of_load(self.pipeline, days, planned=planned)[1:],
-            says=model.steps_of_load(days, planned=planned)[1:],
-        )
+        self.runs(loading(self.pipeline, days, planned=planned).only(1))
 
     @precondition(lambda self: self.model.staged)
     @rule(data=st.data(), migrating=st.booleans())
@@ -389,10 +407,7 @@ class Histories(RuleBasedStateMachine):
         days = data.draw(some_of(self.model.staged))
         if migrating:
             assert migrate(self.bench.owners) == []
-        self.runs(
-            *steps_of_load(self.pipeline, days)[2:],
-            says=model.steps_of_load(days)[2:],
-        )
+        self.runs(loading(self.pipeline, days).only(2))
 
     # --- Runs that meet, or are cut short ---------------------------------------------------------
 
@@ -400,21 +415,22 @@ class Histories(RuleBasedStateMachine):
         data=st.data(),
         message=st.integers(0, 90),
         answered=st.booleans(),
+        latest=st.booleans(),
         planned=st.booleans(),
     )
     def load_that_is_killed(
-        self, data: st.DataObject, message: int, answered: bool, planned: bool
+        self, data: st.DataObject, message: int, answered: bool, latest: bool, planned: bool
     ) -> None:
         """Killed at any message to the warehouse, each step is done whole or not at all."""
         days = data.draw(some_of(self._there()))
         self.bench.severing.sever(message, answered=answered, for_good=True)
-        error = failure(*steps_of_load(self.bench.severed, days, planned=planned))
+        run = loading(self.bench.severed, days, latest=latest, planned=planned)
+        error = failure(run)
         killed = self.bench.severing.has_severed
         note(f"killed: {killed}, {error!r}")
-        steps = model.steps_of_load(days, planned=planned)
-        outcomes = [self.model.copy() for _ in range(len(steps) + 1)]
+        outcomes = [self.model.copy() for _ in range(len(run.says) + 1)]
         for done, outcome in enumerate(outcomes):
-            goes(steps[:done], outcome)
+            goes(run.says[:done], outcome)
         self.is_one_of(outcomes if killed else outcomes[-1:])
 
     @rule(data=st.data(), message=st.integers(0, 90), answered=st.booleans())
@@ -424,31 +440,35 @@ class Histories(RuleBasedStateMachine):
         """Broken at any message to the warehouse, a step is done again and as if only once."""
         days = data.draw(some_of(self._there()))
         self.bench.severing.sever(message, answered=answered, for_good=False)
-        self.runs(*steps_of_load(self.bench.retrying, days), says=model.steps_of_load(days))
+        self.runs(loading(self.bench.retrying, days))
 
-    @rule(data=st.data(), planned=st.tuples(st.booleans(), st.booleans()))
-    def two_loads_at_once(self, data: st.DataObject, planned: tuple[bool, bool]) -> None:
-        days = [data.draw(some_of(self._there())) for _ in planned]
-        pipelines = self.pipeline, self.bench.other
+    @rule(data=st.data())
+    def two_loads_at_once(self, data: st.DataObject) -> None:
+        """Whichever steps of the one come between which of the other, each step is done whole."""
+        first, second = (
+            loading(
+                pipeline,
+                data.draw(some_of(self._there())),
+                latest=data.draw(st.booleans()),
+                planned=data.draw(st.booleans()),
+            )
+            for pipeline in (self.pipeline, self.bench.other)
+        )
         with ThreadPoolExecutor(2) as pool:
-            runs = [
-                pool.submit(failure, *steps_of_load(pipelines[n], days[n], planned=planned[n]))
-                for n in range(2)
-            ]
-        note(str([run.result() for run in runs]))
-        steps = [model.steps_of_load(days[n], planned=planned[n]) for n in range(2)]
-        outcomes = [self.model.copy() for _ in range(2)]
-        for first, outcome in enumerate(outcomes):
-            goes(steps[first], outcome)
-            goes(steps[1 - first], outcome)
+            note(str(list(pool.map(failure, (first, second)))))
+        outcomes: list[Model] = []
+        for places in combinations(range(len(first.says) + len(second.says)), len(first.says)):
+            outcome = interleaved(self.model.copy(), first.says, second.says, places)
+            if outcome not in outcomes:
+                outcomes.append(outcome)
         self.is_one_of(outcomes)
 
     # --- Comparing --------------------------------------------------------------------------------
 
-    def runs(self, *steps: Callable[[], object], says: Sequence[model.Step]) -> None:
-        """Do the steps, and what the model says that they do."""
-        error = failure(*steps)
-        fails = goes(says, self.model)
+    def runs(self, run: Run) -> None:
+        """Do the run, and what the model says that it does."""
+        error = failure(run)
+        fails = goes(run.says, self.model)
         note(repr(error))
         assert type(error) is (_ERRORS[fails] if fails else type(None))
         self.is_one_of([self.model])

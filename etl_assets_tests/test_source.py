@@ -10,7 +10,13 @@ import pytest
 
 from etl_assets.embedded.simulator import Fault, GivenFiles
 from etl_assets.embedded.world import EmbeddedWorld
-from etl_assets.errors import AccessRefused, DayNotInSource, EtlError, Unavailable
+from etl_assets.errors import (
+    AccessRefused,
+    DayNotInSource,
+    EtlError,
+    ObjectChanged,
+    Unavailable,
+)
 from etl_assets.resources import ObjectStore
 from etl_assets.settings import ObjectStoreSettings
 from etl_assets.source import Choice, Redelivered, Source
@@ -174,6 +180,48 @@ def test_only_on_request_is_it_taken_from_the_newest_report(pipeline: Pipeline) 
     report_on(pipeline, WEDNESDAY)
     pipeline.load(TUESDAY)
     assert pipeline.loads("report_id, increment_id")[2] == (newest, None)
+
+
+@pytest.fixture
+def rewritten(pipeline: Pipeline) -> dict[date, Delivery]:
+    """Tuesday is loaded, and there is a newer report: what Tuesday is, taken from that."""
+    report_on(pipeline, MONDAY)
+    pipeline.load(TUESDAY)
+    report_on(pipeline, TUESDAY)
+    return {TUESDAY: Delivery(pipeline.files.orders, TUESDAY - timedelta(days=22), TUESDAY)}
+
+
+def test_a_run_that_looked_before_another_took_the_day_from_elsewhere_does_not_revert_that(
+    pipeline: Pipeline, rewritten: dict[date, Delivery]
+) -> None:
+    pipeline.locate(TUESDAY)
+    pipeline.load(TUESDAY, choice=Choice.latest)
+    with pytest.raises(ObjectChanged, match=r"or taken it from elsewhere.*Run the days again"):
+        pipeline.stage_located(TUESDAY)
+    pipeline.load(TUESDAY)
+    pipeline.holds(rewritten)
+
+
+def test_a_run_that_looks_while_another_takes_the_day_from_elsewhere_does_not_revert_that(
+    pipeline: Pipeline, rewritten: dict[date, Delivery]
+) -> None:
+    pipeline.locate(TUESDAY, choice=Choice.latest, run_id="taking")
+    pipeline.locate(TUESDAY)
+    pipeline.stage_located(TUESDAY, run_id="taking")
+    with pytest.raises(ObjectChanged, match=r"or taken it from elsewhere"):
+        pipeline.stage_located(TUESDAY)
+    # It is not in the mart yet, and is where the day is kept all the same.
+    pipeline.load(TUESDAY)
+    pipeline.holds(rewritten)
+
+
+def test_a_run_that_is_done_again_takes_the_day_from_where_it_was_told_to(
+    pipeline: Pipeline, rewritten: dict[date, Delivery]
+) -> None:
+    pipeline.locate(TUESDAY, choice=Choice.latest, run_id="first")
+    pipeline.stage_located(TUESDAY, run_id="again", root_run_id="first")
+    pipeline.make_mart(TUESDAY)
+    pipeline.holds(rewritten)
 
 
 def test_what_is_delivered_again_at_its_address_is_loaded(pipeline: Pipeline) -> None:

@@ -19,7 +19,7 @@ from etl_assets.errors import EtlError, FileRefused, ObjectChanged
 from etl_assets.resources.object_store import ObjectStore, StoredObject
 from etl_assets.resources.warehouse import Connection, copying, lock_writer
 from etl_assets.settings import ObjectStoreSettings
-from etl_assets.source import Choice, RawFile
+from etl_assets.source import RawFile
 from etl_assets.stage import stage
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.files import (
@@ -192,7 +192,7 @@ def test_an_object_replaced_between_finding_and_reading_it_is_not_read(
 ) -> None:
     pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY))))
     pipeline.source.ensure_report(new=False, on_wait=lambda _: None)
-    locate(pipeline.warehouse, pipeline.source, [MONDAY])
+    locate(pipeline.warehouse, pipeline.source, [MONDAY], run_id="a")
     pipeline.simulator.redeliver(MONDAY, csv_file(*good(MONDAY, 7)))
     with pytest.raises(ObjectChanged, match=r"was replaced meanwhile\. Run the day again"):
         stage(
@@ -244,7 +244,7 @@ def test_of_two_planned_runs_of_a_day_at_once_the_later_does_nothing(
 ) -> None:
     pipeline = open_pipeline(GivenFiles(csv_file(order(MONDAY)), (MONDAY, MONDAY)))
     pipeline.source.ensure_report(new=False, on_wait=lambda _: None)
-    locate(pipeline.warehouse, pipeline.source, [MONDAY], Choice.kept)
+    locate(pipeline.warehouse, pipeline.source, [MONDAY], run_id="a")
 
     def load(run_id: str, store: ObjectStore) -> None:
         stage(

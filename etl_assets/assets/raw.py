@@ -63,7 +63,13 @@ def raw_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDef
         """
         with step(context, warehouse) as house:
             source = Source(house, report_api.connect(), object_store.connect())
-            found = locate(house, source, days_of(context.run), config.report)
+            found = locate(
+                house,
+                source,
+                days_of(context.run),
+                run_id=context.run.run_id,
+                choice=config.report,
+            )
         for file in found:
             add_day_metadata(context, RAW, file.partition_day, _metadata(file))
         return dg.MaterializeResult()
@@ -72,26 +78,35 @@ def raw_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDef
 
 
 def locate(
-    warehouse: Warehouse, source: Source, days: Sequence[date], choice: Choice = Choice.kept
+    warehouse: Warehouse,
+    source: Source,
+    days: Sequence[date],
+    *,
+    run_id: str,
+    choice: Choice = Choice.kept,
 ) -> list[RawFile]:
-    """Find the objects that hold the days, record them in `etl.raw_file`, and return them.
+    """Find the objects that hold the days, record them, and return them.
+
+    They are recorded in `etl.raw_file`, for whichever run comes next; those of the newest report,
+    in `etl.rewrite`, are for this run alone.
 
     Raises:
         DayNotInSource: the source lacks some of the days; nothing is recorded.
     """
     found = source.find(days, choice)
-    warehouse.run(lambda connection: _record(connection, found))
+    warehouse.run(lambda connection: _record(connection, found, run_id))
     return found
 
 
-def _record(connection: Connection, found: Sequence[RawFile]) -> None:
+def _record(connection: Connection, found: Sequence[RawFile], run_id: str) -> None:
     with connection.transaction():
         # In the order of the days: two runs of the same days wait for each other, never in a ring.
         for file in found:
             execute(
                 connection,
-                "etl/record_raw_file",
+                "etl/record_rewrite" if file.is_rewrite else "etl/record_raw_file",
                 {
+                    "run_id": run_id,
                     "partition_day": file.partition_day,
                     "uri": file.stored.uri,
                     "etag": file.stored.etag,

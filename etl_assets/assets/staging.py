@@ -62,6 +62,7 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
                 object_store.connect(),
                 days,
                 run_id=context.run.run_id,
+                root_run_id=context.run.root_run_id,
                 only_changed=is_planned(context),
                 max_rejected_share=LoadSettings.read().max_rejected_share,
             )

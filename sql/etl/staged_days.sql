@@ -1,11 +1,13 @@
 -- The days that staging holds, and the version of the object that each was staged from.
 --
--- Rows: partition_day, uri, etag, is_loaded (whether the mart holds the day as it is staged),
--- is_adopted (whether it was carried over from an old database), by day.
+-- Rows: partition_day, uri, etag, report_id, increment_id, is_loaded (whether the mart holds the
+-- day as it is staged), is_adopted (whether it was carried over from an old database), by day.
 SELECT
     partition_day,
     uri,
     etag,
+    report_id,
+    increment_id,
     load_id IS NOT NULL AS is_loaded,
     report_id IS NULL AS is_adopted
 FROM etl.staged_day
