@@ -526,6 +526,14 @@ def test_what_is_no_address_of_an_object_is_refused(url: str) -> None:
         object_uri(url)
 
 
+@pytest.mark.parametrize("host", ["host", "user:hush@host", "user:hu/hush@host"])
+@pytest.mark.parametrize("query", ["?X-Amz-Signature=hush", "#hush", "?a=b@hush", ""])
+def test_of_what_is_no_address_no_secret_is_said(host: str, query: str) -> None:
+    with pytest.raises(EtlError, match=r"the file 'ftp://host/bucket/key', which") as error:
+        object_uri(f"ftp://{host}/bucket/key{query}")
+    said(error, "hush")
+
+
 # --- The warehouse --------------------------------------------------------------------------------
 
 

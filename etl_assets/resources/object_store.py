@@ -63,10 +63,15 @@ def object_uri(url: str) -> str:
     bucket, _, key = path.lstrip("/").partition("/")
     if parts.scheme not in {"http", "https"} or not is_address(bucket, key):
         raise EtlError(
-            f"The report API names the file {url[:200]!r}, which is no address of the form "
+            f"The report API names the file {_shown(url)!r}, which is no address of the form "
             "https://host/bucket/key. Ask who runs the API"
         )
     return f"s3://{bucket}/{key}"
+
+
+def _shown(url: str) -> str:
+    """Return what people may see of a URL: its user, password and query are nobody's business."""
+    return re.sub("//.*@", "//", url.partition("?")[0].partition("#")[0])[:200]
 
 
 def is_address(bucket: str, key: str) -> bool:
