@@ -51,6 +51,9 @@ _COUNTS = pl.Schema(
 )
 _REASONS = {"reason": pl.String, "rows": pl.Int64, "first_line": pl.Int64}
 
+MAX_UNIQ_ID_BYTES = 1_000
+"""A longer `uniq_id` rejects its row: mart.f_sales can have no key of over 2,700 bytes."""
+
 _STATUSES = ("shipped", "refunded")
 _WHOLE_NUMBERS = ("city_id", "customer_id", "item_id", "quantity")
 # [0-9], for \d would take the digits of every script.
@@ -334,6 +337,11 @@ def _faults(
         yield pl.col(name).is_null(), f"{name} is missing"
         if has_nul:
             yield pl.col(name).str.contains("\0", literal=True), f"{name} holds a NUL character"
+    if "uniq_id" in known:
+        yield (
+            pl.col("uniq_id").str.len_bytes() > MAX_UNIQ_ID_BYTES,
+            f"uniq_id is out of range: {MAX_UNIQ_ID_BYTES} bytes",
+        )
     yield pl.col("typed_date_time").is_null(), "date_time is not a date and time without zone"
     outside = ~pl.col("partition_day").is_between(first_day, last_day)
     span = f"{first_day}" if first_day == last_day else f"{first_day} to {last_day}"

@@ -230,6 +230,7 @@ def _rows(body: bytes) -> Iterator[_Row]:
 
 # --- From a row to an order -----------------------------------------------------------------------
 
+UNIQ_ID_BYTES = 1000  # a key has its limits
 BIGINT = range(-(2**63), 2**63)
 BIGINT_DIGITS = 19
 AMOUNT_DIGITS = 12  # of numeric(14,2), before the point
@@ -262,6 +263,12 @@ def _text(text: str) -> str:
         raise _Fault("missing value")
     if "\0" in text:
         raise _Fault("unparsable value")
+    return text
+
+
+def _uniq_id(text: str) -> str:
+    if len(_text(text).encode()) > UNIQ_ID_BYTES:
+        raise _Fault("out of range")
     return text
 
 
@@ -338,7 +345,7 @@ def _order(row: _Row) -> Order:
     texts = row.texts
     if row.too_many_fields:
         raise _Fault("too many fields")
-    uniq_id = _text(texts["uniq_id"]) if "uniq_id" in texts else _md5(",".join(row.contents))
+    uniq_id = _uniq_id(texts["uniq_id"]) if "uniq_id" in texts else _md5(",".join(row.contents))
     date_time = _moment(texts["date_time"])
     return Order(
         partition_day=date_time.date(),

@@ -181,10 +181,15 @@ def assert_equal_counts(file: File, reading: oracle.Reading) -> None:
     }
 
 
+def reason_kind(reason: str) -> ReasonKind:
+    """Return what the model calls a reason."""
+    return next(kind for words, kind in REASONS.items() if words in reason)
+
+
 def reasons(file: File) -> list[tuple[int, date | None, ReasonKind]]:
     """Return the rejected rows as the model names them."""
     return [
-        (line, day, next(kind for words, kind in REASONS.items() if words in reason))
+        (line, day, reason_kind(reason))
         for line, day, reason in file.rejected.select("line", "partition_day", "reason").iter_rows()
     ]
 
@@ -502,6 +507,12 @@ def test_an_amount(text: str) -> None:
     assert parsed(csv_file({"payment_amount": text})).orders["payment_amount"].to_list() == [
         Decimal(text)
     ]
+
+
+@pytest.mark.parametrize(("text", "is_too_long"), [("я" * 500, False), ("я" * 500 + "a", True)])
+def test_an_order_whose_id_is_longer_than_a_key_can_be(text: str, is_too_long: bool) -> None:
+    rejected = [(2, MONDAY, "out of range")] if is_too_long else []
+    assert reasons(parsed(csv_file({"uniq_id": text}))) == rejected
 
 
 @pytest.mark.parametrize("text", ["0", "-1"])
