@@ -17,8 +17,9 @@ test: .venv/installed ## all tests, on a real PostgreSQL, S3 server and HTTP API
 test-ui: .venv/pictures ## the tests of Dagster's UI, in a headless Chromium
 	CHROMIUM="$${CHROMIUM:-chromium}" $(BIN)/pytest -m ui etl_assets_tests/ui
 
-soak: .venv/installed ## thousands of random histories of deliveries and runs: an hour
-	$(BIN)/pytest etl_assets_tests/test_model.py --hypothesis-profile=soak
+soak: .venv/installed ## thousands of random histories, and a thousand kills: an hour and a half
+	$(BIN)/pytest etl_assets_tests/test_crashes.py etl_assets_tests/test_model.py \
+		--hypothesis-profile=soak
 
 lint: .venv/installed ## style, types and SQL
 	$(BIN)/ruff check
