@@ -288,6 +288,28 @@ def test_ids_are_opaque_and_arrive_as_they_were_given(pipeline: Pipeline) -> Non
     }
 
 
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://user:hush@127.0.0.1:1",
+        "http://user:hush@127.0.0.1:99999",
+        "socks5://user:hush@127.0.0.1:1",
+        "ftp://user:hush@127.0.0.1:1",
+    ],
+)
+def test_the_password_of_a_proxy_is_not_said(environment: pytest.MonkeyPatch, proxy: str) -> None:
+    for variable in ("HTTP_PROXY", "http_proxy"):
+        environment.setenv(variable, proxy)
+    environment.setenv("REPORT_API_URL", "http://api.invalid")
+    environment.setenv("AWS_ENDPOINT_URL_S3", "http://store.invalid")
+    with pytest.raises(EtlError) as error:
+        ReportApi(ReportApiSettings.read(), retry_seconds=0).generate_report()
+    said(error, "hush")
+    with pytest.raises(EtlError) as error:
+        ObjectStore(ObjectStoreSettings.read(), retry_seconds=0).find("s3://b/k")
+    said(error, "hush")
+
+
 # --- The object store -----------------------------------------------------------------------------
 
 
@@ -437,6 +459,22 @@ def test_an_object_replaced_while_it_is_read_is_not_read_on(
     client.put_object(Bucket="s3-sprint3", Key="test/large", Body=LARGE.swapcase().encode()[::-1])
     with pytest.raises(ObjectChanged, match="was replaced meanwhile"):
         list(chunks)
+
+
+@pytest.mark.usefixtures("faulty_store")
+def test_an_object_that_drips_for_ever_is_given_up(pipeline: Pipeline) -> None:
+    answers(pipeline.simulator, 200, "a" * 5_000, drip=0.01, times=None)
+    store = ObjectStore(ObjectStoreSettings.read(), retry_seconds=0, answer_seconds=0.3)
+    with pytest.raises(Unavailable, match=r"of 5000 bytes only \d+ came in 0.3 s"):
+        list(store.read(StoredObject("s3://b/k", '"1"', 5_000)))
+
+
+@pytest.mark.usefixtures("faulty_store")
+def test_an_object_that_stops_to_come_is_given_up(pipeline: Pipeline) -> None:
+    answers(pipeline.simulator, 200, "a" * 5_000, drip=2, times=None)
+    store = ObjectStore(ObjectStoreSettings.read(), retry_seconds=0, answer_seconds=0.3)
+    with pytest.raises(Unavailable, match=r"broke off \(ReadTimeoutError\)"):
+        list(store.read(StoredObject("s3://b/k", '"1"', 5_000)))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ of the API can make us call another host.
 """
 
 import re
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,6 +112,7 @@ class ObjectStore:
     ) -> None:
         self._endpoint_url = settings.endpoint_url
         self._retry_seconds = retry_seconds
+        self._answer_seconds = answer_seconds
         self._client = _client(settings, answer_seconds)
 
     def find(self, uri: str) -> StoredObject:
@@ -125,16 +127,14 @@ class ObjectStore:
         """Give an object's bytes, in chunks of up to `CHUNK_BYTES`.
 
         A fault in the middle is ridden out by going on from the chunk that it is in, for
-        `retry_seconds` each time. The version that was found is read, or none.
+        `retry_seconds` each time; so is a chunk that takes over `answer_seconds`. The version that
+        was found is read, or none.
 
         Raises:
             ObjectChanged: the object is another version by now, or not as long as it says.
             ObjectMissing: the object is gone.
         """
-        from botocore.exceptions import IncompleteReadError  # noqa: PLC0415
-
-        # The stubs don't say what it reads.
-        body: Any = None
+        body: StreamingBody | None = None
         position = 0
 
         def next_chunk() -> bytes:
@@ -143,15 +143,11 @@ class ObjectStore:
                 body = body or self._get(found, position)
                 size = min(CHUNK_BYTES, found.size - position)
                 try:
-                    chunk: bytes = body.read(size)
-                    # What arrived before it broke off comes without an error.
-                    if len(chunk) < size:
-                        raise IncompleteReadError(actual_bytes=len(chunk), expected_bytes=size)
+                    return self._read_chunk(found.uri, body, size)
                 except BaseException:
                     body.close()
                     body = None
                     raise
-                return chunk
 
         try:
             while position < found.size:
@@ -203,41 +199,65 @@ class ObjectStore:
             )
         left = 0 if is_part else start
         while left:
-            left -= len(body.read(min(left, CHUNK_BYTES)))  # pyright: ignore[reportUnknownArgumentType]
+            left -= len(self._read_chunk(found.uri, body, min(left, CHUNK_BYTES)))
         return body
+
+    def _read_chunk(self, uri: str, body: "StreamingBody", size: int) -> bytes:
+        """Read so many bytes, in the time that an answer may take."""
+        from botocore.exceptions import IncompleteReadError  # noqa: PLC0415
+
+        # Of the body itself one gets bytes only when all that one asks for have arrived, however
+        # long that takes.
+        stream: Any = body._raw_stream  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]
+        deadline = time.monotonic() + self._answer_seconds
+        chunk = bytearray()
+        while len(chunk) < size:
+            piece: bytes = stream.read1(size - len(chunk))
+            if not piece:
+                raise IncompleteReadError(actual_bytes=len(chunk), expected_bytes=size)
+            chunk += piece
+            if time.monotonic() > deadline:
+                raise Transient(
+                    f"{uri} at {self._endpoint_url}: of {size} bytes only {len(chunk)} came in "
+                    f"{self._answer_seconds:g} s. Check the network"
+                )
+        return bytes(chunk)
 
     @contextmanager
     def _errors(self, uri: str) -> Generator[None]:
-        """Tell transient faults from permanent ones, and say what to do about those."""
+        """Tell transient faults from permanent ones, and say what to do about those.
+
+        The library's own error is not chained: its words can quote a proxy's password.
+        """
         from botocore import exceptions  # noqa: PLC0415
         from botocore.parsers import ResponseParserError  # noqa: PLC0415
-        from urllib3.exceptions import ProtocolError  # noqa: PLC0415
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
         where = f"{uri} at {self._endpoint_url}"
         try:
             yield
         except exceptions.ClientError as error:
-            raise _client_error(where, error) from error
+            raise _client_error(where, error) from None
         except (
             exceptions.ConnectionError,
             exceptions.HTTPClientError,
             exceptions.IncompleteReadError,
-            ProtocolError,
+            HTTPError,
         ) as error:
             if isinstance(error, exceptions.SSLError) and (fault := tls_fault(error)):
                 raise EtlError(
                     f"{where}: TLS with the server failed: {fault}. Check AWS_ENDPOINT_URL_S3, and "
                     "that AWS_CA_BUNDLE names the certificate of your own authority if it is one"
-                ) from error
+                ) from None
             raise Transient(
                 f"{where}: the object store could not be reached or broke off "
                 f"({type(error).__name__}). Check AWS_ENDPOINT_URL_S3 and the network"
-            ) from error
+            ) from None
         except (exceptions.BotoCoreError, ResponseParserError) as error:
             raise EtlError(
                 f"{where}: that can't be asked, or the answer is not an object store's "
                 f"({type(error).__name__}). Check AWS_ENDPOINT_URL_S3"
-            ) from error
+            ) from None
 
 
 def _client(settings: ObjectStoreSettings, answer_seconds: float) -> Any:

@@ -241,18 +241,18 @@ class ReportApi:
             requests.Timeout,
             urllib3.exceptions.HTTPError,
         ) as error:
+            # Not chained, here and below: its words can quote a header, or a proxy's password.
             if isinstance(error, requests.exceptions.SSLError) and (fault := tls_fault(error)):
                 raise EtlError(
                     f"{called}: TLS with the server failed: {fault}. Check REPORT_API_URL, and "
                     "that REQUESTS_CA_BUNDLE names the certificate of your own authority if it is "
                     "one"
-                ) from error
+                ) from None
             raise Transient(
                 f"{called}: the report API could not be reached ({type(error).__name__}). Check "
                 "REPORT_API_URL and the network"
-            ) from error
+            ) from None
         except requests.RequestException as error:
-            # Not chained: its words can quote a header.
             raise EtlError(
                 f"{called}: the report API can't be asked like this ({type(error).__name__}). "
                 "Check REPORT_API_URL, and the proxy of the environment if there is one"
