@@ -4,7 +4,7 @@ What is asked of the tables stands in `sql/` and with the code that asks; here i
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -268,6 +268,7 @@ def loading(warehouse: Warehouse, days: Sequence[date]) -> Generator[None]:
 
     The locks are shared, so they hold nobody up, and die with the process.
     """
+    from psycopg import Error  # noqa: PLC0415
 
     def show(connection: Connection) -> None:
         # It says nothing more for as long as the days are being loaded.
@@ -277,8 +278,11 @@ def loading(warehouse: Warehouse, days: Sequence[date]) -> Generator[None]:
             (_DAY_LOCK, [day.toordinal() for day in days]),
         )
 
-    with closing(warehouse.hold(show)):
+    with closing(warehouse.hold(show)) as connection:
         yield
+        # The server notices some time later that a connection is closed.
+        with suppress(Error):
+            connection.execute("SELECT pg_advisory_unlock_all()")
 
 
 def days_being_loaded(warehouse: Warehouse) -> set[date]:
