@@ -18,7 +18,6 @@ Of a row that is no copy only hashes are kept: 34 to 69 bytes, and as many again
 
 import csv
 import hashlib
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -29,8 +28,9 @@ import polars as pl
 from etl_assets.csv_pieces import PIECE_BYTES, CsvPiece, CsvPieces
 from etl_assets.csv_texts import SURPLUS, read_texts, require_csv
 from etl_assets.errors import FileRefused
+from etl_assets.line_copies import LineCopies
 from etl_assets.order_columns import KNOWN_COLUMNS, NEEDED_COLUMNS
-from etl_assets.seen_rows import Hashes, Mask, SeenRows
+from etl_assets.seen_rows import SEEDS, Hashes, Mask, SeenRows
 
 _NAMES = frozenset({"id", *KNOWN_COLUMNS})
 
@@ -67,9 +67,6 @@ _DECIMAL = r"^-?[0-9]+(?:\.[0-9]+)?$"
 _NUMERIC_14_2 = r"^-?0*[0-9]{1,12}(?:\.[0-9]{1,2}0*)?$"
 
 _CONTRADICTED = "uniq_id and status are another order's too, with other contents"
-
-# Of this process, so that no file can be made to have rows of equal hashes.
-_SEEDS = tuple(secrets.randbits(64) for _ in range(4))
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,9 @@ class OrderLog:
         self._contradicted = contradicted
         self._seen = SeenRows()
         self._seen_without_uniq_id = SeenRows()
+        self._line_copies = LineCopies()
         self._columns: dict[str, str] = {}
+        self._id_is_first = False
         self._known: list[str] = []
         self._counts = pl.DataFrame(schema=_COUNTS)
         self.reasons = pl.DataFrame(schema=_REASONS)
@@ -158,6 +157,7 @@ class OrderLog:
         """
         known_before = len(self._contradicted)
         self._columns = _columns(self._csv.header())
+        self._id_is_first = next(iter(self._columns)) == "id"
         self._known = [name for name in KNOWN_COLUMNS if name in self._columns]
         self.unknown_columns = tuple(
             shown for name, shown in self._columns.items() if name not in _NAMES
@@ -168,7 +168,10 @@ class OrderLog:
             raise Contradicted
 
     def _read(self, piece: CsvPiece) -> Piece:
-        texts = read_texts(piece, list(self._columns))
+        lines = self._line_copies.drop(piece) if self._id_is_first else None
+        texts = read_texts(CsvPiece(lines.data, 0) if lines else piece, list(self._columns))
+        if lines:
+            texts = texts.with_columns(line=lines.numbers)
         judged = _judge(texts, self._known, *self._days, has_nul=b"\0" in piece.data)
         orders = self._orders(judged.filter(pl.col("reason").is_null()))
         rejected = pl.concat(
@@ -178,7 +181,10 @@ class OrderLog:
             ]
         ).sort("line")
         orders = orders.filter(pl.col("reason").is_null())
-        self._count(judged, orders, rejected)
+        read = [judged.group_by("partition_day").agg(rows_read=pl.len())]
+        if lines:
+            read.append(self._line_copies.learn(lines, judged["partition_day"]))
+        self._count(read, orders, rejected)
         fields = (pl.col(name).alias(shown) for name, shown in self._columns.items())
         return Piece(
             orders=orders.select(ORDER_COLUMNS),
@@ -228,11 +234,13 @@ class OrderLog:
             is_new,
         )
 
-    def _count(self, read: pl.DataFrame, orders: pl.DataFrame, rejected: pl.DataFrame) -> None:
+    def _count(
+        self, read: list[pl.DataFrame], orders: pl.DataFrame, rejected: pl.DataFrame
+    ) -> None:
         amount, is_refund = pl.col("typed_payment_amount"), pl.col("status") == "refunded"
         revenue = amount.filter(~is_refund).sum() - amount.filter(is_refund).sum()
         by_day = [
-            read.group_by("partition_day").agg(rows_read=pl.len()),
+            *read,
             rejected.group_by("partition_day").agg(rejected=pl.len()),
             orders.group_by("partition_day").agg(kept=pl.len(), revenue=revenue),
         ]
@@ -374,7 +382,7 @@ def _md5(contents: pl.DataFrame) -> pl.Series:
 
 
 def _hashes(rows: pl.DataFrame, seed: int) -> Hashes:
-    return rows.hash_rows(_SEEDS[seed]).to_numpy()
+    return rows.hash_rows(SEEDS[seed]).to_numpy()
 
 
 def _where(rows: pl.DataFrame, mask: Mask) -> pl.DataFrame:

@@ -5,11 +5,16 @@ makes the time grow with the square of the file. No library that we know of has 
 grows, so it is written here, on NumPy's arrays.
 """
 
+import secrets
+
 import numpy as np
 import numpy.typing as npt
 
 Hashes = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
+
+SEEDS = tuple(secrets.randbits(64) for _ in range(4))
+"""Of this process, so that no file can be made to have rows of equal hashes."""
 
 _FIRST_SLOTS = 1 << 8
 _MAX_LOAD = 0.7

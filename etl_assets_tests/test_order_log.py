@@ -697,3 +697,11 @@ def test_a_large_file_is_read_in_parallel_as_in_one() -> None:
     rows = [{"uniq_id": f"{number}", "item_name": '"a\nb"'} for number in range(20_000)]
     file = read_file(csv_file(*rows), MONDAY, MONDAY)
     assert file.orders["line"].equals(pl.Series("line", range(2, 40_002, 2)))
+
+
+def test_a_file_mostly_of_copies_is_read_as_the_model_reads_it() -> None:
+    rows = [{"uniq_id": f"{number**2 % 97}"} for number in range(1000)]
+    wrong = [{"uniq_id": "a", "quantity": "0"}] * 9
+    second_day = [{"date_time": f"{TUESDAY}T00:00:00"}] * 20
+    body = csv_file(*rows[:500], *wrong, *rows[500:], *second_day)
+    check_against_the_model(body, MONDAY, TUESDAY, 1000, 3000)
