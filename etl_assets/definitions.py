@@ -4,6 +4,8 @@
 through here. Only the days are read from the environment when it loads; nothing is connected to.
 """
 
+import warnings
+
 import dagster as dg
 
 from etl_assets.assets import (
@@ -26,8 +28,8 @@ from etl_assets.settings import PartitionSettings
 def build_defs(settings: PartitionSettings) -> dg.Definitions:
     """Return the definitions for the days that the settings give."""
     partitions = daily_partitions(settings)
-    return dg.Definitions(
-        assets=dg.with_source_code_references(
+    with warnings.catch_warnings(action="ignore", category=dg.BetaWarning):
+        assets = dg.with_source_code_references(
             [
                 order_report,
                 raw_user_order_log(partitions),
@@ -35,7 +37,9 @@ def build_defs(settings: PartitionSettings) -> dg.Definitions:
                 mart_assets(partitions),
                 f_customer_retention,
             ]
-        ),
+        )
+    return dg.Definitions(
+        assets=assets,
         asset_checks=[no_failed_days],
         jobs=[*JOBS, maintenance],
         sensors=[*sensors(settings), failed_days, alarms(settings)],
