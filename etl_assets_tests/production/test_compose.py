@@ -21,6 +21,7 @@ from etl_assets_tests.embedded.processes import wait_until
 from etl_assets_tests.production.stack import PROFILES, ROOT, VENV, Stack, services
 
 PASSWORD = r"a & $b\n"
+PIPELINE = {"migrate", "code-location", "source", "first-load", "worker"}
 ONE_SHOT = {"migrate", "first-load"}
 
 
@@ -58,7 +59,7 @@ def test_the_images_have_no_fault_that_the_linter_knows() -> None:
 def test_the_images_of_others_are_pinned(all_services: dict[str, Any]) -> None:
     images = [service["image"] for service in all_services.values() if "build" not in service]
     images += re.findall(r"^ARG PYTHON_IMAGE=(.+)$", (ROOT / "Dockerfile").read_text(), re.M)
-    assert len(images) == 3
+    assert len(images) == 4
     for image in images:
         assert re.search(r":\d+\.\d+(\.\d+)?(-\w+)*$", image), image
 
@@ -82,8 +83,8 @@ def test_no_service_knows_a_secret_that_it_does_not_need(env_file: Path) -> None
         "POSTGRES_PASSWORD": {"postgres", "migrate"},
         "PIPELINE_PASSWORD": set(services(*PROFILES, env_file=env_file)) - {"proxy"},
         "PROXY_PASSWORD": {"proxy"},
-        "REPORT_API_KEY": {"migrate", "code-location", "source", "first-load"},
-        "AWS_SECRET_ACCESS_KEY": {"migrate", "code-location", "source", "first-load"},
+        "REPORT_API_KEY": PIPELINE,
+        "AWS_SECRET_ACCESS_KEY": PIPELINE,
     }
     values = {name: f"the-{name.lower()}" for name in secrets}
     lines = [f"{name}={value}" for name, value in values.items()]
@@ -101,6 +102,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(
         tmp_path_factory.mktemp("stack"),
         ETL_POLL_SECONDS="0.1",
+        LOG_FORMAT="json",
         PROXY_USER="reader",
         PROXY_PASSWORD=f"'{PASSWORD}'",
     ) as stack:
@@ -114,7 +116,7 @@ def test_the_services_run_as_they_are_written(stack: Stack) -> None:
     assert "2024-02-19" in stack.run("first-load")
     assert stack.is_healthy("postgres")
     query = "{workspaceOrError {... on Workspace {locationEntries {name loadStatus}}}}"
-    (location,) = stack.graphql(query)["workspaceOrError"]["locationEntries"]
+    (location,) = stack.webserver.graphql(query)["workspaceOrError"]["locationEntries"]
     assert location == {"name": "etl_assets", "loadStatus": "LOADED"}
 
 
@@ -137,10 +139,10 @@ def test_a_restart_in_good_order_loses_no_run(running: Stack) -> None:
 
         with running.warehouse().session() as connection, writing(connection):
             # Its turn to write is not before this block ends.
-            under_way = running.launch("order_backfill", "2024-02-05", "2024-02-06")
+            under_way = running.webserver.launch("order_backfill", "2024-02-05", "2024-02-06")
             wait_until(lambda: status(under_way) is dg.DagsterRunStatus.STARTED)
             running.stop("daemon")
-            waiting = running.launch("order_backfill", "2024-02-07", "2024-02-08")
+            waiting = running.webserver.launch("order_backfill", "2024-02-07", "2024-02-08")
             stopped = pool.submit(running.stop, "code-location")
             with pytest.raises(TimeoutError):
                 stopped.result(timeout=3)
@@ -161,7 +163,7 @@ def test_a_backfill_that_is_killed_with_its_code_location_is_run_again(running: 
             return found
 
         with running.warehouse().session() as connection, writing(connection):
-            killed = running.launch("order_backfill", "2024-02-09", "2024-02-10")
+            killed = running.webserver.launch("order_backfill", "2024-02-09", "2024-02-10")
             wait_until(lambda: run(killed).status is dg.DagsterRunStatus.STARTED)
             running.kill("code-location")
         running.start("code-location")
@@ -173,6 +175,20 @@ def test_a_backfill_that_is_killed_with_its_code_location_is_run_again(running: 
         loads = running.warehouse().rows("etl/load_history", {"days": [date(2024, 2, 9)]})
         assert {load["run_id"] for load in loads} >= {again}
         assert killed not in {load["run_id"] for load in loads}
+
+
+def test_all_that_the_services_log_is_json(running: Stack) -> None:
+    with running.instance() as instance:
+        run_id = running.webserver.launch("order_backfill", "2024-02-11", "2024-02-12")
+        wait_until(lambda: (run := instance.get_run_by_id(run_id)) and run.is_finished)
+    events = {
+        name: list(map(json.loads, (running.folder / f"{name}.log").read_text().splitlines()))
+        for name in ("code-location", "webserver", "daemon", "source")
+    }
+    assert all(event["event"] for of_service in events.values() for event in of_service)
+    of_the_run = [event for event in events["code-location"] if run_id in event["event"]]
+    assert {event["logger"] for event in of_the_run} == {"dagster"}
+    assert any("RUN_START" in event["event"] for event in of_the_run)
 
 
 def test_the_proxy_asks_for_a_login_and_nobody_can_change_anything(
