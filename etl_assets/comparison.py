@@ -21,6 +21,9 @@ from etl_assets.resources.warehouse import Connection, OldDatabase, Warehouse, e
 Row = Mapping[str, Any]
 Period = Literal["day", "week", "all"]
 
+_VIEW_SECONDS = 60.0
+"""How long the old view may take: of a large history it joins billions of rows."""
+
 _NOTHING: Row = dict.fromkeys(FIGURES, 0)
 
 
@@ -83,15 +86,28 @@ def compare(
     def read(theirs: Connection) -> Comparison:
         with theirs.transaction():
             of_theirs = layout(theirs)
-            view = rows(theirs, "compare/old_retention") if of_theirs.has_retention else []
+            view = _by_week(_read_view(theirs)) if of_theirs.has_retention else {}
             wanted = {**span, **of_theirs.keys, "keep_copies": True}
             old_facts = old.stream(theirs, "adopt/facts", wanted)
             with warehouse.session() as ours:
                 ours.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
                 with ours.transaction():
-                    return _compare(ours, old_facts, _by_week(view), span)
+                    return _compare(ours, old_facts, view, span)
 
     return old.run(read)
+
+
+def _read_view(theirs: Connection) -> Sequence[Row]:
+    """Return the old view's rows, or none if it takes too long."""
+    try:
+        with theirs.transaction():
+            limit = f"{_VIEW_SECONDS:g}s"
+            theirs.execute("SELECT set_config('statement_timeout', %s, true)", (limit,))
+            shown = rows(theirs, "compare/old_retention")
+            theirs.execute("SET LOCAL statement_timeout TO DEFAULT")
+            return shown
+    except psycopg.errors.QueryCanceled:
+        return []
 
 
 def _compare(

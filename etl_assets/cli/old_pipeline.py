@@ -166,7 +166,8 @@ def compare(
     from etl_assets.comparison import compare as compare_databases
 
     old, warehouse = _open(old_url)
-    found = compare_databases(warehouse, old, first=first, last=last)
+    with output.progress("Comparing"):
+        found = compare_databases(warehouse, old, first=first, last=last)
     listed = [
         difference
         for difference in found.differences
@@ -207,7 +208,7 @@ def _print_comparison(found: "Comparison", listed: "Sequence[Difference]") -> No
     if not found.has_view:
         output.say(
             "The weeks were computed from the old facts: the old mart.f_customer_retention is "
-            "missing, or has no row a week by its Monday"
+            "missing, has no row a week by its Monday, or took more than a minute"
         )
     unknown = sum(not difference.is_explained for difference in found.differences)
     click.echo(

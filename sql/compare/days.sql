@@ -21,6 +21,11 @@ old AS (
     GROUP BY partition_day, customer_id, item_id
 ),
 
+old_day AS (
+    SELECT DISTINCT partition_day
+    FROM old_sales
+),
+
 new AS (
     SELECT
         d_calendar.date_actual AS partition_day,
@@ -66,7 +71,7 @@ paired AS (
         new.refunds BETWEEN 1 AND new.new_rows - 1 AS is_mixed,
         abs(old.old_revenue) * new.pieces = new.paid * abs(old.old_quantity) AS is_same_price,
         partition_day IN (SELECT latest_load.partition_day FROM etl.latest_load) AS is_held,
-        partition_day IN (SELECT old_sales.partition_day FROM old_sales) AS is_in_old,
+        partition_day IN (SELECT old_day.partition_day FROM old_day) AS is_in_old,
         (partition_day, customer_id::text, item_id::text) IN (
             SELECT
                 in_quarantine.partition_day,
