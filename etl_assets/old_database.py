@@ -82,9 +82,9 @@ def layout(connection: Connection) -> Layout:
     for lost in rows(connection, "adopt/facts_without_day"):
         raise EtlError(
             f"The day of {lost['found']} old facts can't be told: a date_id such as "
-            f"{lost['date_id']} is no epoch second since 2000, and mart.d_calendar has no "
-            "date_actual for it. Put the days into the old mart.d_calendar, or take those facts "
-            "out, in a copy if need be"
+            f"{lost['date_id']} is no epoch second since 2000, no number such as 20240226, and "
+            "mart.d_calendar has no date_actual for it. Put the days into the old "
+            "mart.d_calendar, or take those facts out, in a copy if need be"
         )
     return Layout(
         has_orders=columns[ORDERS].issuperset(NEEDED_COLUMNS),

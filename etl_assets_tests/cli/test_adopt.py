@@ -168,6 +168,14 @@ def test_uniq_id_of_raw_rows_is_kept(etl: Etl, pipeline: Pipeline) -> None:
     pipeline.holds({LAST_WEEK: adopted(LAST_WEEK, *rows)})
 
 
+def test_a_date_id_such_as_20240219_needs_no_calendar(
+    etl: Etl, pipeline: Pipeline, doubled: OldPipeline
+) -> None:
+    doubled.query("TRUNCATE staging.user_order_log, mart.d_calendar")
+    etl("adopt")
+    assert adopted_from(pipeline) == [(LAST_WEEK, "mart.f_sales")]
+
+
 def test_equal_facts_are_copies(etl: Etl, pipeline: Pipeline, doubled: OldPipeline) -> None:
     doubled.query("TRUNCATE staging.user_order_log")
     etl("adopt")
@@ -401,6 +409,11 @@ def test_its_password_is_shown_nowhere(
         (
             "UPDATE mart.f_sales SET date_id = 5 WHERE id = 1",
             "The day of 1 old facts can't be told: a date_id such as 5 is no epoch second",
+        ),
+        (
+            "ALTER TABLE mart.f_sales ALTER date_id DROP NOT NULL;"
+            "UPDATE mart.f_sales SET date_id = NULL",
+            "The day of 4 old facts can't be told: a date_id such as NULL is no epoch second",
         ),
     ],
 )

@@ -67,11 +67,13 @@ old AS (
         CASE %(customer_key)s
             WHEN 'customer_id' THEN f_sales.customer_id ELSE customer.customer_id
         END AS customer_id,
-        -- An epoch second since 2000, or else whatever the calendar says.
+        -- An epoch second since 2000, or else what the calendar says, or a number as 20240226.
         CASE
             WHEN f_sales.date_id >= 946684800
                 THEN timestamp '1970-01-01' + f_sales.date_id * interval '1 second'
-            ELSE calendar.date_actual
+            WHEN calendar.date_actual IS NOT NULL THEN calendar.date_actual
+            WHEN f_sales.date_id BETWEEN 20000101 AND 20991231
+                THEN to_date(f_sales.date_id::text, 'YYYYMMDD')
         END AS date_time
     FROM mart.f_sales
     LEFT JOIN calendar USING (date_id)

@@ -1,4 +1,5 @@
--- Old facts whose date_id is no epoch second since 2000 and not in the calendar either.
+-- Old facts whose date_id is no epoch second since 2000, no number such as 20240226, and not in the
+-- calendar either.
 --
 -- On the old database.
 -- Rows: found (how many), date_id (one of them); none when every fact has its day.
@@ -8,6 +9,7 @@ SELECT
 FROM mart.f_sales
 WHERE
     (f_sales.date_id < 946684800) IS NOT FALSE
+    AND (f_sales.date_id BETWEEN 20000101 AND 20991231) IS NOT TRUE
     AND NOT EXISTS (
         SELECT FROM mart.d_calendar
         WHERE
