@@ -8,6 +8,7 @@ import select
 import socket
 import socketserver
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock, Thread
 from typing import Self
 from urllib.parse import urlsplit
@@ -37,7 +38,9 @@ class Severing:
         class Handler(socketserver.BaseRequestHandler):
             @override
             def handle(self) -> None:
-                severing._relay(self.request)
+                # Whoever was killed has reset its connection.
+                with suppress(ConnectionError):
+                    severing._relay(self.request)
 
         self._proxy = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
         self._proxy.daemon_threads = True
