@@ -8,7 +8,7 @@
 --
 -- Parameters: days (date[]), staged anew.
 -- Safe to run twice: the outcome depends on staging alone.
-WITH
+WITH RECURSIVE
 -- Not `= any(...)`: the statistics know nothing of a new day, and would make it out to be a row.
 loading AS (
     SELECT unnest(%(days)s::date[]) AS day
@@ -47,7 +47,9 @@ latest_in_days AS (
 ),
 
 taken_back AS (
-    SELECT member.city_id
+    SELECT
+        member.city_id,
+        member.latest_day
     FROM mart.d_city AS member
     LEFT JOIN latest_in_days USING (city_id)
     WHERE
@@ -56,21 +58,36 @@ taken_back AS (
         AND (latest_in_days.latest_day < member.latest_day) IS NOT FALSE
 ),
 
+-- Where each of them was last: month by month into the past, as the index has it, until found.
 place_in_history AS (
-    SELECT latest.*
+    SELECT
+        taken_back.city_id,
+        etl.month(taken_back.latest_day) AS month,
+        NULL::date AS partition_day,
+        NULL::bigint AS line
     FROM taken_back
-    CROSS JOIN LATERAL (
+    UNION ALL
+    SELECT
+        place.city_id,
+        (place.month - interval '1 month')::date AS month,
+        latest.partition_day,
+        latest.line
+    FROM place_in_history AS place
+    LEFT JOIN LATERAL (
         SELECT
-            city_day.city_id,
             city_day.partition_day,
             city_day.line
         FROM staging.city_day
         WHERE
-            city_day.city_id = taken_back.city_id
+            etl.month(city_day.partition_day) = place.month
+            AND city_day.city_id = place.city_id
             AND city_day.partition_day NOT IN (SELECT loading.day FROM loading)
         ORDER BY city_day.partition_day DESC
         LIMIT 1
-    ) AS latest
+    ) AS latest ON TRUE
+    WHERE
+        place.partition_day IS NULL
+        AND place.month >= (SELECT etl.month(min(staged_day.partition_day)) FROM etl.staged_day)
 ),
 
 latest_in_history AS (
