@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import psycopg
 
+from etl_assets.errors import EtlError
 from etl_assets.old_database import FIGURES, layout
 from etl_assets.partitions import days_between
 from etl_assets.resources.warehouse import Connection, OldDatabase, Warehouse, execute, rows
@@ -79,7 +80,7 @@ def compare(
     All that is read of either database is of one moment.
 
     Raises:
-        EtlError: it is no old database, or one of the two can't be read.
+        EtlError: it is no old database, one of the two can't be read, or neither has the days.
     """
     span = {"first": first or date.min, "last": last or date.max}
 
@@ -120,6 +121,8 @@ def _compare(
     by_day: defaultdict[date, list[Row]] = defaultdict(list)
     for row in rows(ours, "compare/days", span):
         by_day[row["partition_day"]].append(row)
+    if not by_day:
+        raise EtlError("There is nothing to compare: neither database has any of the days")
     facts = _by_week(rows(ours, "compare/old_weeks"))
     new = _by_week(rows(ours, "mart/retention"))
     weeks = [
@@ -134,9 +137,8 @@ def _compare(
         of_facts = facts.get(week, _NOTHING)
         shown = view.get(week, of_facts)
         differences += _of_week(week, parts, shown, of_facts, new.get(week, _NOTHING))
-    if by_day:
-        all_parts = [part for parts in by_day.values() for part in parts]
-        differences += _of_days("all", min(by_day), all_parts)
+    all_parts = [part for parts in by_day.values() for part in parts]
+    differences += _of_days("all", min(by_day), all_parts)
     return Comparison(
         differences,
         days=len(by_day),

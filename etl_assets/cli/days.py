@@ -23,3 +23,9 @@ class Day(click.ParamType[date]):
 
 
 DAY = Day()
+
+
+def require_range(first: date | None, last: date | None) -> None:
+    """Refuse a range that ends before it begins."""
+    if first and last and first > last:
+        raise click.UsageError(f"--from {first} is after --to {last}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from etl_assets.cli.days import DAY
+from etl_assets.cli.days import DAY, require_range
 from etl_assets.cli.reading import open_warehouse
 from etl_assets.errors import EtlError
 
@@ -170,8 +170,7 @@ def _check_range(partitions: "PartitionSettings", first: date | None, last: date
             if latest == partitions.end_day:
                 limit = f"the last day, {latest} (ETL_END_DATE)"
             raise click.UsageError(f"{option} {day} is after {limit}")
-    if first and last and first > last:
-        raise click.UsageError(f"--from {first} is after --to {last}")
+    require_range(first, last)
 
 
 def load_range(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from etl_assets.cli.days import DAY
+from etl_assets.cli.days import DAY, require_range
 from etl_assets.cli.reading import CSV, JSON, open_warehouse, require_one_format
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def adopt(old_url: str | None, first: date | None, last: date | None, keep_copie
       etl-assets adopt postgresql://reader@old-host/de
       etl-assets adopt --to 2024-01-31
     """
+    require_range(first, last)
     import time
 
     from etl_assets.adoption import adopt as adopt_days
@@ -160,6 +161,7 @@ def compare(
       etl-assets compare --unexplained && echo "Nothing to look into"
     """
     require_one_format(as_json, as_csv)
+    require_range(first, last)
     from dataclasses import asdict
 
     from etl_assets.cli import output

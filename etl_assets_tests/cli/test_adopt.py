@@ -121,6 +121,7 @@ def test_again_it_has_nothing_to_do_until_the_old_rows_change(
 
 
 def test_a_range_of_days(etl: Etl, pipeline: Pipeline, old: OldPipeline) -> None:
+    assert "is after --to" in etl("adopt", "--from", TUESDAY, "--to", MONDAY, code=2).stderr
     etl("adopt", "--to", MONDAY - timedelta(days=1))
     pipeline.holds({LAST_WEEK: SUMMED_UP})
     etl("adopt", old.url, "--from", MONDAY)

@@ -206,6 +206,13 @@ def test_what_is_not_known_of_old_pipelines_is_unexplained(etl: Etl, same: OldPi
     }
 
 
+@pytest.mark.usefixtures("same")
+def test_nothing_to_compare_is_no_success(etl: Etl) -> None:
+    asked_for = ("compare", "--from", MONDAY - timedelta(days=9))
+    assert "nothing to compare" in etl(*asked_for, "--to", MONDAY - timedelta(1), code=1).stderr
+    assert "is after --to" in etl(*asked_for, "--to", MONDAY - timedelta(10), code=2).stderr
+
+
 def test_amounts_that_differ_without_changing_the_sum(etl: Etl, same: OldPipeline) -> None:
     same.query(
         "UPDATE mart.f_sales SET payment_amount = 150 - payment_amount WHERE date_id = %s", 20240226
