@@ -6,11 +6,12 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from benchmarks import backfill, imports, increment, mart
+from benchmarks import backfill, imports, increment, mart, staging
 from benchmarks.measure import Figure
 from benchmarks.table import keep, show
 
 _BENCHMARKS: dict[str, Callable[..., Iterator[Figure]]] = {
+    "staging": staging.measure,
     "mart": mart.measure,
     "imports": imports.measure,
     "increment": increment.measure,

@@ -1,0 +1,98 @@
+"""What people use to load such a file; run by a Python that has peers.txt, it knows nothing of us.
+
+`python peers.py NAME` reads an object's CSV, drops the copies, puts the rows into the table `peer`,
+and prints how many seconds that took. Object and database are named by the environment.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from io import BytesIO
+
+import boto3
+
+_COLUMNS = (
+    *("partition_day", "line", "uniq_id", "date_time", "city_id", "city_name", "customer_id"),
+    *("first_name", "last_name", "item_id", "item_name", "quantity", "payment_amount", "status"),
+)
+
+
+def main() -> None:
+    """Run the peer that is named, after it is imported."""
+    load = {"to_sql": to_sql, "execute_values": execute_values, "dlt": dlt_arrow}[sys.argv[1]]()
+    began = time.perf_counter()
+    load()
+    sys.stdout.write(f"{time.perf_counter() - began}\n")
+
+
+def to_sql() -> Callable[[], None]:
+    """Return the loading with pandas' own `to_sql`."""
+    import sqlalchemy  # noqa: PLC0415
+
+    url = os.environ["PEER_URL"].replace("postgresql://", "postgresql+psycopg2://")
+    engine = sqlalchemy.create_engine(url)
+    read = _read_with_pandas()
+    return lambda: read().to_sql("peer", engine, if_exists="append", index=False)
+
+
+def execute_values() -> Callable[[], None]:
+    """Return the loading with pandas and psycopg2, as the old pipeline did it."""
+    import psycopg2  # noqa: PLC0415
+    from psycopg2.extras import execute_values as execute  # noqa: PLC0415
+
+    read = _read_with_pandas()
+
+    def load() -> None:
+        rows = list(read().itertuples(index=False, name=None))
+        connection = psycopg2.connect(os.environ["PEER_URL"])
+        with connection, connection.cursor() as cursor:
+            execute(cursor, f"INSERT INTO peer ({', '.join(_COLUMNS)}) VALUES %s", rows)  # noqa: S608
+        connection.close()
+
+    return load
+
+
+def dlt_arrow() -> Callable[[], None]:
+    """Return the loading of an Arrow table with dlt, which replaces a table of its own."""
+    import dlt  # noqa: PLC0415
+    from pyarrow import csv  # noqa: PLC0415
+
+    pipeline = dlt.pipeline(
+        "peer",
+        destination=dlt.destinations.postgres(os.environ["PEER_URL"]),
+        dataset_name="peer_of_dlt",
+        pipelines_dir=os.environ["PEER_FOLDER"],
+    )
+
+    def load() -> None:
+        table = csv.read_csv(BytesIO(_body()))
+        contents = [name for name in table.column_names if name != "id"]
+        orders = table.group_by(contents, use_threads=False).aggregate([("id", "min")])
+        pipeline.run(orders, table_name="user_order_log", write_disposition="replace")
+
+    return load
+
+
+def _read_with_pandas() -> Callable[[], "object"]:
+    import pandas as pd  # noqa: PLC0415
+
+    def read() -> pd.DataFrame:
+        rows = pd.read_csv(BytesIO(_body()), parse_dates=["date_time"])
+        rows["line"] = rows.index + 2
+        contents = [name for name in rows.columns if name not in {"id", "line"}]
+        rows = rows.drop_duplicates(contents)
+        rows["partition_day"] = rows["date_time"].dt.date
+        return rows[list(_COLUMNS)]
+
+    return read
+
+
+def _body() -> bytes:
+    store = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL_S3"])
+    found = store.get_object(Bucket=os.environ["PEER_BUCKET"], Key=os.environ["PEER_KEY"])
+    return found["Body"].read()
+
+
+if __name__ == "__main__":
+    main()
