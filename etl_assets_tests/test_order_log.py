@@ -5,6 +5,8 @@ by hand here shows each rule once, and the property at the end looks for what no
 """
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -705,3 +707,42 @@ def test_a_file_mostly_of_copies_is_read_as_the_model_reads_it() -> None:
     second_day = [{"date_time": f"{TUESDAY}T00:00:00"}] * 20
     body = csv_file(*rows[:500], *wrong, *rows[500:], *second_day)
     check_against_the_model(body, MONDAY, TUESDAY, 1000, 3000)
+
+
+MEMORY = """
+import resource, sys
+from datetime import date
+from etl_assets.order_log import OrderLog
+from etl_assets.seen_rows import SeenRows
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+
+header, *rows = sys.stdin.buffer.read().splitlines(keepends=True)
+chunk = b"".join(rows) * ((1 << 20) // sum(map(len, rows)))
+early = 0
+
+def chunks():
+    global early
+    yield header
+    for number in range(200):
+        yield chunk
+        if number == 40:
+            early = peak()
+
+log = OrderLog(chunks(), date(2024, 2, 26), date(2024, 2, 26), contradicted=SeenRows())
+kept = sum(len(piece.orders) for piece in log.pieces())
+print(kept, peak() - early)
+"""
+"""Reads 200 MiB of the same rows; prints orders, and the MiB that the last 160 have added."""
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, COLUMNS[1:]], ids=["with ids", "without"])
+def test_memory_does_not_grow_with_a_file_of_copies(columns: tuple[str, ...]) -> None:
+    body = csv_file(*({"uniq_id": f"{number}"} for number in range(50)), columns=columns)
+    run = subprocess.run(
+        [sys.executable, "-c", MEMORY], input=body, stdout=subprocess.PIPE, check=True
+    )
+    kept, grown = map(int, run.stdout.split())
+    assert kept == 50
+    assert grown < 60
