@@ -1,7 +1,6 @@
 """From an S3 object to staging: beside the server's own COPY, beside others, in which memory."""
 
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -198,7 +197,16 @@ def _run(*command: str, **environment: str) -> str:
     return done.stdout
 
 
+def _peak() -> float:
+    """Return the most memory that was resident at once, in GB.
+
+    Not `ru_maxrss`, which begins with what the parent had.
+    """
+    status = Path("/proc/self/status").read_text().splitlines()
+    (peak,) = (line.split()[1] for line in status if line.startswith("VmHWM:"))
+    return int(peak) * 1024 / 1e9
+
+
 if __name__ == "__main__":
     load_once()
-    # In KiB, the most that was resident at once.
-    sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6 * 1.024}\n")
+    sys.stdout.write(f"{_peak()}\n")

@@ -1,6 +1,6 @@
 """Copying files into staging: the same for the source's objects and for days that are adopted.
 
-Reading and parsing run in one thread, copying in another, with two pieces in memory. The rows go
+Reading, parsing and copying run side by side, each with a piece of the file in memory. The rows go
 straight into the table, where nobody sees them before COMMIT: over a temporary table it takes twice
 as long. The days' old rows are deleted at the end, under the writer lock, so that several loads can
 copy at once; those of another load that committed meanwhile are deleted too. What is copied and
@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from io import BytesIO
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,6 +23,7 @@ import polars as pl
 import psycopg
 from psycopg.types.json import Jsonb
 
+from etl_assets.csv_pieces import CsvPiece
 from etl_assets.errors import EtlError, FileRefused
 from etl_assets.order_log import ORDER_COLUMNS, Contradicted, OrderLog
 from etl_assets.resources import Warehouse
@@ -171,19 +173,22 @@ def _copy(connection: Connection, file: FileToCopy, number: int) -> CopiedFile:
     began = time.monotonic()
     replaced = rows(connection, "staging/held_days", {"days": file.days})
     seconds = {"read": 0.0, "parse": 0.0, "copy": 0.0}
-    log = OrderLog(
-        _timed(file.read(), seconds, "read"), *file.covers, contradicted=file.contradicted
-    )
+    log = OrderLog(file.read(), *file.covers, contradicted=file.contradicted)
+
+    def parse(piece: CsvPiece) -> None:
+        for part in _timed(_rows(log, piece, file, number), seconds, "parse"):
+            copy(partial(_copy_rows, connection, part, seconds))
+
     try:
-        with _copying_meanwhile(connection, seconds) as copy:
-            for part in _timed(_rows(log, file, number), seconds, "parse"):
-                copy(part)
+        with _beside() as copy, _beside() as work, _cancelled_if_interrupted(connection):
+            for piece in _timed(log.csv_pieces(), seconds, "read"):
+                work(partial(parse, piece))
+        log.finish()
     except FileRefused as error:
         raise FileRefused(
             f"{file.stored.uri} is refused, nothing of it was loaded: {error}. Have the source "
             "deliver it again, then run the days again"
         ) from None
-    seconds["parse"] -= seconds["read"]
     return CopiedFile(
         file.raw_files,
         frozenset(row["partition_day"] for row in replaced),
@@ -196,16 +201,16 @@ def _copy(connection: Connection, file: FileToCopy, number: int) -> CopiedFile:
     )
 
 
-def _rows(log: OrderLog, file: FileToCopy, number: int) -> Iterator[_Rows]:
-    """Give what is to be copied of a file, piece by piece."""
-    for piece in log.pieces():
-        orders = piece.orders.filter(pl.col("partition_day").is_in(file.days))
-        if len(orders):
-            yield _Rows("staging.user_order_log", ORDER_COLUMNS, _csv(orders))
-        rejected = _rejected(piece.rejected, file)
-        if len(rejected):
-            rejected = rejected.with_columns(pl.lit(number).alias("file"))
-            yield _Rows("incoming_rejected", rejected.columns, _csv(rejected))
+def _rows(log: OrderLog, csv_piece: CsvPiece, file: FileToCopy, number: int) -> Iterator[_Rows]:
+    """Give what is to be copied of a piece of a file."""
+    piece = log.read(csv_piece)
+    orders = piece.orders.filter(pl.col("partition_day").is_in(file.days))
+    if len(orders):
+        yield _Rows("staging.user_order_log", ORDER_COLUMNS, _csv(orders))
+    rejected = _rejected(piece.rejected, file)
+    if len(rejected):
+        rejected = rejected.with_columns(pl.lit(number).alias("file"))
+        yield _Rows("incoming_rejected", rejected.columns, _csv(rejected))
 
 
 def _rejected(rejected: pl.DataFrame, file: FileToCopy) -> pl.DataFrame:
@@ -226,32 +231,36 @@ def _csv(rows: pl.DataFrame) -> bytes:
 
 
 @contextmanager
-def _copying_meanwhile(
-    connection: Connection, seconds: dict[str, float]
-) -> Generator[Callable[[_Rows], None]]:
-    """Give a function that has rows copied while its caller makes the next ones.
+def _beside() -> Generator[Callable[[Callable[[], None]], None]]:
+    """Give a function that has work done in a thread of its own, after waiting for the work before.
 
-    The copying is in the other thread, so that the main one, which Ctrl-C interrupts, waits for it
-    no longer than it takes to cancel a statement.
+    Read in the main thread, a file can be interrupted while the object store doesn't answer.
     """
     under_way: Future[None] | None = None
 
-    def copy(part: _Rows) -> None:
+    def hand_over(work: Callable[[], None]) -> None:
         nonlocal under_way
         if under_way:
             under_way.result()
-        under_way = pool.submit(_copy_rows, connection, part, seconds)
+        under_way = pool.submit(work)
 
     with ThreadPoolExecutor(1) as pool:
-        try:
-            yield copy
-            if under_way:
-                under_way.result()
-        except BaseException:
-            if under_way and not under_way.done():
-                with suppress(psycopg.Error):
-                    connection.cancel_safe(timeout=5)
-            raise
+        yield hand_over
+        if under_way:
+            under_way.result()
+
+
+@contextmanager
+def _cancelled_if_interrupted(connection: Connection) -> Generator[None]:
+    """Cancel the statement that another thread is waiting for, if Ctrl-C interrupts this one."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        with suppress(psycopg.Error):
+            connection.cancel_safe(timeout=5)
+        raise
 
 
 def _copy_rows(connection: Connection, part: _Rows, seconds: dict[str, float]) -> None:

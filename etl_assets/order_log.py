@@ -123,6 +123,7 @@ class OrderLog:
         self._csv = CsvPieces(chunks, piece_bytes=piece_bytes)
         self._days = (first_day, last_day)
         self._contradicted = contradicted
+        self._contradicted_before = len(contradicted)
         self._seen = SeenRows()
         self._seen_without_uniq_id = SeenRows()
         self._line_copies = LineCopies()
@@ -149,25 +150,45 @@ class OrderLog:
         return self._counts.with_columns(copies=copies).sort("partition_day")
 
     def pieces(self) -> Iterator[Piece]:
-        """Read the file.
+        """Read the file: `csv_pieces`, `read` each, `finish`.
 
         Raises:
             FileRefused: it can't be read for sure; what was given of it is void.
             Contradicted: some of the orders are none; that is known at the end of the file.
         """
-        known_before = len(self._contradicted)
+        for piece in self.csv_pieces():
+            yield self.read(piece)
+        self.finish()
+
+    def csv_pieces(self) -> Iterator[CsvPiece]:
+        """Give the file's pieces, each for `read`, in this order.
+
+        Raises:
+            FileRefused: it can't be read for sure.
+        """
         self._columns = _columns(self._csv.header())
         self._id_is_first = next(iter(self._columns)) == "id"
         self._known = [name for name in KNOWN_COLUMNS if name in self._columns]
         self.unknown_columns = tuple(
             shown for name, shown in self._columns.items() if name not in _NAMES
         )
-        for piece in self._csv.pieces(len(self._columns) + 1):
-            yield self._read(piece)
-        if len(self._contradicted) > known_before:
+        yield from self._csv.pieces(len(self._columns) + 1)
+
+    def finish(self) -> None:
+        """Say that all pieces were read.
+
+        Raises:
+            Contradicted: some of the orders are none.
+        """
+        if len(self._contradicted) > self._contradicted_before:
             raise Contradicted
 
-    def _read(self, piece: CsvPiece) -> Piece:
+    def read(self, piece: CsvPiece) -> Piece:
+        """Return what the rows of a piece become.
+
+        Raises:
+            FileRefused: it can't be read for sure.
+        """
         lines = self._line_copies.drop(piece) if self._id_is_first else None
         texts = read_texts(CsvPiece(lines.data, 0) if lines else piece, list(self._columns))
         if lines:
