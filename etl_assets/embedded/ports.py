@@ -1,10 +1,13 @@
 """Free TCP ports of 127.0.0.1."""
 
+import secrets
 import socket
 from contextlib import ExitStack
 
 LOOPBACK = "127.0.0.1"
 _LAST_PORT = 65_535
+_SERVERS_PORTS = range(20_000, 32_768)
+"""Below those that Linux gives to outgoing connections, any of which may take one at any moment."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -12,11 +15,12 @@ def free_ports(count: int) -> list[int]:
 
     They are free now; who binds them later has to be ready for somebody having been faster.
     """
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [each.getsockname()[1] for each in sockets]
+    ports: list[int] = []
+    while len(ports) < count:
+        port = secrets.choice(_SERVERS_PORTS)
+        if port not in ports and are_free([port]):
+            ports.append(port)
+    return ports
 
 
 def are_free(ports: list[int]) -> bool:
