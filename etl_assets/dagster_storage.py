@@ -5,9 +5,18 @@ webserver keeps one. An event takes two or three, each of which is a new process
 nothing in its caches: of a run of a month that was three quarters of the time.
 """
 
+from typing import Self
+
+from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.config import PostgresStorageConfig
 from dagster._serdes import ConfigurableClassData
-from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres import (
+    DagsterPostgresStorage,
+    PostgresEventLogStorage,
+    PostgresRunStorage,
+    PostgresScheduleStorage,
+)
+from dagster_postgres.utils import pg_url_from_config
 from psycopg2 import Error
 from psycopg2.extensions import connection as PostgresConnection  # noqa: N812
 from sqlalchemy import event
@@ -20,21 +29,46 @@ _THREADS = 20
 """How many connections a process may have open at once, beside the one that stays."""
 
 
+class _Runs(PostgresRunStorage):
+    @override
+    def dispose(self) -> None:
+        super().dispose()
+        self._engine.dispose()
+
+
+class _Events(PostgresEventLogStorage):
+    @override
+    def dispose(self) -> None:
+        super().dispose()
+        self._engine.dispose()
+
+
 class PooledPostgresStorage(DagsterPostgresStorage):
-    """Dagster's storage for all of its processes as its webserver has it."""
+    """Dagster's storage for all of its processes as its webserver has it.
+
+    An instance closes its connections when it is disposed of: a code server makes one for each
+    call. Those of the schedules, which no run writes, are Dagster's own.
+    """
+
+    def __init__(self, postgres_url: str, inst_data: ConfigurableClassData | None) -> None:
+        # Not the class's own, which makes other parts.
+        DagsterStorage.__init__(self)
+        self._inst_data = inst_data
+        self._run_storage = _Runs(postgres_url)
+        self._event_log_storage = _Events(postgres_url)
+        self._schedule_storage = PostgresScheduleStorage(postgres_url)
+        for part in (self._run_storage, self._event_log_storage):
+            part.optimize_for_webserver(
+                statement_timeout=0, pool_recycle=_HOUR, max_overflow=_THREADS
+            )
 
     @override
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: PostgresStorageConfig
-    ) -> DagsterPostgresStorage:
+    ) -> Self:
         """Return the storage that dagster.yaml describes."""
-        storage = super().from_config_value(inst_data, config_value)
-        for part in (storage.run_storage, storage.event_log_storage, storage.schedule_storage):
-            part.optimize_for_webserver(
-                statement_timeout=0, pool_recycle=_HOUR, max_overflow=_THREADS
-            )
-        return storage
+        return cls(pg_url_from_config(config_value), inst_data)
 
 
 @event.listens_for(Pool, "checkout")

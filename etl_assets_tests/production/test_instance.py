@@ -33,20 +33,32 @@ def test_nothing_that_dagster_keeps_is_on_the_local_disk(
     assert [file.name for file in tmp_path.rglob("*")] == ["dagster.yaml"]
 
 
-def test_a_restart_of_the_server_is_not_noticed_between_two_runs(
-    instance: dg.DagsterInstance,
-) -> None:
-    anything.execute_in_process(instance=instance)
+def end_connections() -> int:
+    """End those that Dagster's database has, and return how many they were."""
     with psycopg.connect(os.environ["WAREHOUSE_URL"], autocommit=True) as connection:
         ended = connection.execute(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s",
             (urlsplit(os.environ["DAGSTER_POSTGRES_URL"]).path[1:],),
         ).fetchone()
+    assert ended
+    return ended[0]
+
+
+def test_a_restart_of_the_server_is_not_noticed_between_two_runs(
+    instance: dg.DagsterInstance,
+) -> None:
+    anything.execute_in_process(instance=instance)
     # Those that stay open: of the runs and of the events.
-    assert ended == (2,)
+    assert end_connections() == 2
     run = anything.execute_in_process(instance=instance)
     assert run.success
     assert instance.all_logs(run.run_id)
+
+
+def test_an_instance_leaves_no_connections_behind(instance: dg.DagsterInstance) -> None:
+    with dg.DagsterInstance.from_ref(instance.get_ref()) as another:
+        anything.execute_in_process(instance=another)
+    assert end_connections() == 0
 
 
 @pytest.mark.parametrize(
