@@ -128,10 +128,10 @@ def beside_copy(files: Files) -> Iterator[Figure]:
         )
 
 
-def beside_peers(files: Files, folder: Path, *, rows: int, rounds: int) -> Iterator[Figure]:
+def beside_peers(files: Files, folder: Path, *, rounds: int) -> Iterator[Figure]:
     """Measure what others take for it beside a load."""
     python = _installed_peers(folder)
-    files.put("peers", rows, 0.77)
+    files.put("peers", 1_000_000, 0.77)
 
     def load_with(peer: str) -> Callable[[int], float]:
         def load(_number: int) -> float:
@@ -154,7 +154,7 @@ def beside_peers(files: Files, folder: Path, *, rows: int, rounds: int) -> Itera
     )
     for (what, times), seconds in zip(_PEERS.values(), theirs, strict=True):
         yield Pair(seconds, ours).ratio(
-            f"{what}, {rows:,} rows, 77 % copies", "from S3 to staging", at_least(times)
+            f"{what}, 1,000,000 rows, 77 % copies", "from S3 to staging", at_least(times)
         )
 
 
@@ -172,9 +172,7 @@ def measure(folder: Path, *, big: bool) -> Iterator[Figure]:
     with world(folder / "world") as parts:
         files = Files(parts)
         yield from beside_copy(files)
-        yield from beside_peers(
-            files, folder, rows=1_000_000 if big else 100_000, rounds=3 if big else 1
-        )
+        yield from beside_peers(files, folder, rounds=3 if big else 1)
         yield from memory(files, 10_000_000 if big else 1_000_000)
 
 
