@@ -40,11 +40,11 @@ def dump(url: SecretStr, file: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def restore(url: SecretStr, file: Path) -> None:
-    """Make an empty database hold what the file has: all of it, or nothing where that fails.
+def check(url: SecretStr, file: Path) -> None:
+    """Check that the file can be restored into the database.
 
     Raises:
-        EtlError: the file is missing, the database is not empty, or it can't be restored.
+        EtlError: the file is missing, the database is not empty, or it can't be opened.
     """
     if not file.is_file():
         raise EtlError(f"There is no {file}. Give a folder that `etl-assets backup` has written")
@@ -53,6 +53,15 @@ def restore(url: SecretStr, file: Path) -> None:
             f"The database for {file.name} is not empty (it has {tables} tables), so it was left "
             "as it is. Create an empty one, and name that"
         )
+
+
+def restore(url: SecretStr, file: Path) -> None:
+    """Make an empty database hold what the file has: all of it, or nothing where that fails.
+
+    Raises:
+        EtlError: as for `check`, or it can't be restored.
+    """
+    check(url, file)
     options = ("--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges")
     _run(["pg_restore", *options, "--dbname=", str(file)], url)
 

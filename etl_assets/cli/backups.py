@@ -41,12 +41,16 @@ def restore(folder: Path) -> None:
     Example:
       etl-assets restore /backups/2026-11-24
     """
+    from etl_assets.backup import check
     from etl_assets.backup import restore as restore_database
     from etl_assets.migrations import migrate
     from etl_assets.resources import Warehouse
     from etl_assets.settings import WarehouseSettings
 
-    for name, url in _databases().items():
+    databases = _databases()
+    for name, url in databases.items():
+        check(url, folder / f"{name}.dump")
+    for name, url in databases.items():
         restore_database(url, folder / f"{name}.dump")
         click.echo(f"Restored {folder / f'{name}.dump'}")
     migrate(Warehouse(WarehouseSettings.read().url))

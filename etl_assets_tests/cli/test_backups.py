@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import dagster as dg
+import psycopg
 import pytest
 
 from etl_assets.embedded.postgres import EmbeddedPostgres, programs
@@ -17,6 +18,14 @@ from etl_assets_tests.conftest import MakeDatabase
 from etl_assets_tests.files import FRIDAY, MONDAY, THURSDAY, TUESDAY, WEDNESDAY
 from etl_assets_tests.oracle import TABLE_COLUMNS
 from etl_assets_tests.pipeline import Pipeline, holding
+
+# Ends the connection that makes an index, as a restore does once the tables have their rows.
+_CUT_OFF = """
+CREATE FUNCTION cut_off() RETURNS event_trigger LANGUAGE plpgsql
+AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); END $$;
+CREATE EVENT TRIGGER cut_off ON ddl_command_end WHEN TAG IN ('CREATE INDEX')
+EXECUTE FUNCTION cut_off();
+"""
 
 
 def dagster_url(url: str) -> str:
@@ -85,6 +94,32 @@ def test_what_is_restored_into_an_empty_server_is_what_was_saved_and_goes_on(
         assert {run.run_id: run.status for run in instance.get_runs()} == runs
     etl("increment")
     pipeline.holds(holding(pipeline.files, MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY))
+
+
+@pytest.mark.usefixtures("dagster_home")
+def test_where_one_of_the_databases_is_not_empty_the_other_stays_empty(
+    etl: Etl, make_database: MakeDatabase, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with dg.DagsterInstance.get():
+        etl("backup", tmp_path / "saved")
+    empty = make_database("template0")
+    environment.setenv("WAREHOUSE_URL", empty)
+    failed = etl("restore", tmp_path / "saved", code=1).output
+    assert "The database for dagster.dump is not empty" in failed
+    with psycopg.connect(empty) as connection:
+        assert connection.execute("SELECT to_regnamespace('etl')").fetchone() == (None,)
+
+
+def test_a_restore_that_is_cut_off_half_way_leaves_nothing(
+    etl: Etl, owner: pytest.MonkeyPatch, make_database: MakeDatabase, tmp_path: Path
+) -> None:
+    etl("backup", tmp_path / "saved")
+    half_way = make_database("template0")
+    owner.setenv("WAREHOUSE_URL", half_way)
+    with psycopg.connect(half_way, autocommit=True) as connection:
+        connection.execute(_CUT_OFF)
+        assert "pg_restore failed" in etl("restore", tmp_path / "saved", code=1).output
+        assert connection.execute("SELECT to_regnamespace('etl')").fetchone() == (None,)
 
 
 @pytest.mark.usefixtures("owner")
