@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo ui test test-ui soak lint lock audit bench bench-big pictures clean
+.PHONY: demo ui test test-ui compose-e2e soak lint lock audit bench bench-big pictures clean
 
 demo: .venv/installed ## the whole pipeline on embedded parts, and the retention table
 	$(BIN)/etl-assets demo
@@ -16,6 +16,9 @@ test: .venv/installed ## all tests, on a real PostgreSQL, S3 server and HTTP API
 
 test-ui: .venv/pictures ## the tests of Dagster's UI, in a headless Chromium
 	CHROMIUM="$${CHROMIUM:-chromium}" $(BIN)/pytest -m ui etl_assets_tests/ui
+
+compose-e2e: .venv/installed ## the demo of docker-compose.yml on a real engine, started by root: minutes
+	COMPOSE_E2E=1 $(BIN)/pytest etl_assets_tests/engine
 
 soak: .venv/installed ## thousands of random histories, and a thousand kills: an hour and a half
 	$(BIN)/pytest etl_assets_tests/test_crashes.py etl_assets_tests/test_model.py \
