@@ -56,6 +56,29 @@ def test_the_images_have_no_fault_that_the_linter_knows() -> None:
     subprocess.run([VENV / "hadolint", ROOT / "Dockerfile"], check=True)
 
 
+def test_the_images_run_as_a_normal_user_and_take_in_nothing_that_is_not_named() -> None:
+    _, *stages = re.split(r"^FROM .* AS (?=\w+$)", (ROOT / "Dockerfile").read_text(), flags=re.M)
+    users = {
+        stage.split()[0]: re.findall(r"^USER (\d+)$", stage, re.M)[-1:]
+        for stage in stages
+        if not stage.startswith("build\n")
+    }
+    assert users == {"production": ["10001"], "demo": ["10001"]}
+    rules = [
+        rule
+        for rule in (ROOT / ".dockerignore").read_text().splitlines()
+        if not rule.startswith("#")
+    ]
+    assert rules[0] == "*"
+    assert not {"!.env", "!.git", "!.", "!*"} & {*rules}
+
+
+def test_schedules_and_sensors_keep_their_state_where_the_code_is_a_service() -> None:
+    files = (ROOT / "workspace.yaml", ROOT / "deploy" / "workspace.yaml")
+    names = [re.findall(r"location_name: (\w+)", file.read_text()) for file in files]
+    assert names == [["etl_assets"], ["etl_assets"]]
+
+
 def test_the_images_of_others_are_pinned(all_services: dict[str, Any]) -> None:
     images = [service["image"] for service in all_services.values() if "build" not in service]
     images += re.findall(r"^ARG PYTHON_IMAGE=(.+)$", (ROOT / "Dockerfile").read_text(), re.M)
