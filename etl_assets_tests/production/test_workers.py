@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from etl_assets.automation import run_history
 from etl_assets.automation.run_history import RunHistory
@@ -15,7 +16,8 @@ from etl_assets_tests.production.demo import DAYS, holds_the_demo
 from etl_assets_tests.production.stack import Stack
 
 RANGE, INCREMENTS = DAYS[:-10], DAYS[-10:]
-STARTED, FAILED, DONE = (
+CANCELED, STARTED, FAILED, DONE = (
+    dg.DagsterRunStatus.CANCELED,
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.FAILURE,
     dg.DagsterRunStatus.SUCCESS,
@@ -71,4 +73,12 @@ def test_a_killed_worker_and_one_that_is_restarted_lose_and_double_nothing(
         wait_until(lambda: loaded() == DAYS)
         wait_until(lambda: len(runs(DONE)) == len(INCREMENTS) + 1)
         assert {run.run_id for run in runs(FAILED)} == {run.run_id for run in killed}
+
+        # What somebody terminates is not run again.
+        with warehouse.session() as connection, writing(connection):
+            terminated = stack.webserver.launch("order_backfill", str(RANGE[0]), str(RANGE[1]))
+            wait_until(lambda: [run.run_id for run in runs(STARTED)] == [terminated])
+            stack.webserver.terminate(terminated)
+            wait_until(lambda: [run.run_id for run in runs(CANCELED)] == [terminated])
+        assert not runs(*IN_PROGRESS_RUN_STATUSES)
     holds_the_demo(stack.warehouse_url)

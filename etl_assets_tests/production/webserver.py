@@ -14,6 +14,7 @@ mutation($params: ExecutionParams!) {
   launchRun(executionParams: $params) { ... on LaunchRunSuccess { run { runId } } __typename }
 }
 """
+_TERMINATE = "mutation($run: String!) { terminateRun(runId: $run) { __typename } }"
 _STATUSES = """
 query($filter: RunsFilter!) {
   runsOrError(filter: $filter) { ... on Runs { results { runId rootRunId status } } __typename }
@@ -53,6 +54,11 @@ class Webserver:
         }
         launched = self.graphql(_LAUNCH, params=params)["launchRun"]
         return launched["run"]["runId"]
+
+    def terminate(self, run_id: str) -> None:
+        """Terminate a run, as its page does."""
+        answer = self.graphql(_TERMINATE, run=run_id)["terminateRun"]
+        assert answer["__typename"] == "TerminateRunSuccess", answer
 
     def status(self, run_id: str) -> str:
         """Return how a run is, or the last one of those that were launched again in its place."""
