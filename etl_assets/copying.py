@@ -1,10 +1,10 @@
 """Copying files into staging: the same for the source's objects and for days that are adopted.
 
-Reading, parsing and copying run side by side, each with a piece of the file in memory. The rows go
-straight into the table, where nobody sees them before COMMIT: over a temporary table it takes twice
-as long. The days' old rows are deleted at the end, under the writer lock, so that several loads can
-copy at once; those of another load that committed meanwhile are deleted too. What is copied and
-then rolled back is left to autovacuum.
+Reading, dropping copies, parsing and copying run side by side, each with a piece of the file in
+memory. The rows go straight into the table, where nobody sees them before COMMIT: over a temporary
+table it takes twice as long. The days' old rows are deleted at the end, under the writer lock, so
+that several loads can copy at once; those of another load that committed meanwhile are deleted too.
+What is copied and then rolled back is left to autovacuum.
 """
 
 import json
@@ -25,6 +25,7 @@ from psycopg.types.json import Jsonb
 
 from etl_assets.csv_pieces import CsvPiece
 from etl_assets.errors import EtlError, FileRefused
+from etl_assets.line_copies import NewLines
 from etl_assets.order_log import ORDER_COLUMNS, Contradicted, OrderLog
 from etl_assets.resources import Warehouse
 from etl_assets.resources.object_store import StoredObject
@@ -73,7 +74,7 @@ class CopiedFile:
         counts: what became of its rows, as `OrderLog.counts`.
         reasons: why rows were rejected, as `OrderLog.reasons`.
         unknown_columns: the columns that were ignored.
-        seconds: how long each phase took: read, parse and copy go on side by side.
+        seconds: how long each phase took: they go on side by side.
         took: how many seconds it took in all.
     """
 
@@ -172,17 +173,27 @@ def _copy(connection: Connection, file: FileToCopy, number: int) -> CopiedFile:
     """Copy a file's orders into the table, and its wrong rows into a temporary one."""
     began = time.monotonic()
     replaced = rows(connection, "staging/held_days", {"days": file.days})
-    seconds = {"read": 0.0, "parse": 0.0, "copy": 0.0}
+    seconds = {"read": 0.0, "drop_copies": 0.0, "parse": 0.0, "copy": 0.0}
     log = OrderLog(file.read(), *file.covers, contradicted=file.contradicted)
 
-    def parse(piece: CsvPiece) -> None:
-        for part in _timed(_rows(log, piece, file, number), seconds, "parse"):
-            copy(partial(_copy_rows, connection, part, seconds))
+    def drop_copies(piece: CsvPiece) -> None:
+        with _added_to(seconds, "drop_copies"):
+            lines = log.without_line_copies(piece)
+        parse_beside(partial(parse, lines))
+
+    def parse(lines: CsvPiece | NewLines) -> None:
+        for part in _timed(_rows(log, lines, file, number), seconds, "parse"):
+            copy_beside(partial(_copy_rows, connection, part, seconds))
 
     try:
-        with _beside() as copy, _beside() as work, _cancelled_if_interrupted(connection):
+        with (
+            _beside() as copy_beside,
+            _beside() as parse_beside,
+            _beside() as drop_beside,
+            _cancelled_if_interrupted(connection),
+        ):
             for piece in _timed(log.csv_pieces(), seconds, "read"):
-                work(partial(parse, piece))
+                drop_beside(partial(drop_copies, piece))
         log.finish()
     except FileRefused as error:
         raise FileRefused(
@@ -201,20 +212,23 @@ def _copy(connection: Connection, file: FileToCopy, number: int) -> CopiedFile:
     )
 
 
-def _rows(log: OrderLog, csv_piece: CsvPiece, file: FileToCopy, number: int) -> Iterator[_Rows]:
+def _rows(
+    log: OrderLog, lines: CsvPiece | NewLines, file: FileToCopy, number: int
+) -> Iterator[_Rows]:
     """Give what is to be copied of a piece of a file."""
-    piece = log.read(csv_piece)
+    piece = log.read(lines)
     orders = piece.orders.filter(pl.col("partition_day").is_in(file.days))
     if len(orders):
         yield _Rows("staging.user_order_log", ORDER_COLUMNS, _csv(orders))
-    rejected = _rejected(piece.rejected, file)
-    if len(rejected):
+    if len(rejected := _rejected(piece.rejected, file)):
         rejected = rejected.with_columns(pl.lit(number).alias("file"))
         yield _Rows("incoming_rejected", rejected.columns, _csv(rejected))
 
 
 def _rejected(rejected: pl.DataFrame, file: FileToCopy) -> pl.DataFrame:
     """Return the wrong rows but those of days that are in the file and were not asked for."""
+    if not len(rejected):
+        return rejected
     day = pl.col("partition_day")
     not_asked_for = day.is_between(*file.covers) & ~day.is_in(file.days)
     rejected = rejected.filter(~not_asked_for.fill_null(value=False))
@@ -264,27 +278,32 @@ def _cancelled_if_interrupted(connection: Connection) -> Generator[None]:
 
 
 def _copy_rows(connection: Connection, part: _Rows, seconds: dict[str, float]) -> None:
-    began = time.monotonic()
     target = f"{part.table} ({', '.join(part.columns)})"
     with (
+        _added_to(seconds, "copy"),
         connection.cursor() as cursor,
         cursor.copy(f"COPY {target} FROM STDIN (FORMAT csv)") as copy,  # pyright: ignore[reportArgumentType]
     ):
         copy.write(part.csv)
-    seconds["copy"] += time.monotonic() - began
 
 
 def _timed(items: Iterator[T], seconds: dict[str, float], phase: str) -> Iterator[T]:
     """Give the items, and add the time that it takes to make them."""
     while True:
-        began = time.monotonic()
-        try:
-            item = next(items)
-        except StopIteration:
+        with _added_to(seconds, phase):
+            item = next(items, None)
+        if item is None:
             return
-        finally:
-            seconds[phase] += time.monotonic() - began
         yield item
+
+
+@contextmanager
+def _added_to(seconds: dict[str, float], phase: str) -> Generator[None]:
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        seconds[phase] += time.monotonic() - began
 
 
 def _swap(connection: Connection, files: Sequence[CopiedFile]) -> dict[date, dict[str, Any]]:

@@ -17,9 +17,9 @@ MAX_LINE_BYTES = 1 << 20
 MAX_RECORD_BYTES = 1 << 24
 """A record is longer than a line only where quoted fields hold line feeds."""
 
-PIECE_BYTES = 1 << 23
+PIECE_BYTES = 1 << 24
 
-MAX_CELLS = 1 << 20
+MAX_CELLS = 1 << 21
 """Fields in a piece, about: short lines and thousands of columns take more memory than bytes."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -33,7 +33,7 @@ def require_csv(data: bytes) -> None:
         )
 
 
-def read_texts(piece: CsvPiece, columns: list[str]) -> pl.DataFrame:
+def read_texts(piece: CsvPiece, columns: list[str]) -> pl.LazyFrame:
     """Read the rows of a piece: the columns, `surplus` and `line`; an empty text is null.
 
     A line without any value is no row.
@@ -58,7 +58,7 @@ def read_texts(piece: CsvPiece, columns: list[str]) -> pl.DataFrame:
             pl.col(name).str.count_matches("\n", literal=True).fill_null(0) for name in names
         )
         line += feeds.cast(pl.Int64).cum_sum().shift(1, fill_value=0)
-    texts = texts.with_columns(line=line)
+    texts = texts.lazy().with_columns(line=line)
     if has_quotes:
         texts = texts.with_columns(pl.col(names).replace("", None))
     return texts.filter(pl.any_horizontal(pl.col(names).is_not_null()))

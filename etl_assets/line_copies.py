@@ -7,7 +7,9 @@ Not every copy is found here, `OrderLog` finds the others: hashes are kept of a 
 ones in the place of older ones, and after a while only if many are found.
 """
 
+from collections import Counter
 from dataclasses import dataclass
+from datetime import date
 from io import BytesIO
 
 import numpy as np
@@ -15,40 +17,36 @@ import numpy.typing as npt
 import polars as pl
 
 from etl_assets.csv_pieces import CsvPiece
-from etl_assets.seen_rows import SEEDS, Hashes
+from etl_assets.seen_rows import SEEDS
 
 _TRIAL_PIECES = 4
 # Looking for copies takes a third of the time that taking the lines apart does.
 _LEAST_SHARE = 0.3
 
-_ID = "^[0-9]+,"
 _DIGITS = "0123456789"
 _NO_DAY = np.iinfo(np.int32).min
 
 Places = npt.NDArray[np.int64]
-Days = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class NewLines:
-    """The lines of a piece that are no copies, and what is to be kept of the piece.
+    """The lines of a piece that are no copies.
 
     Attributes:
         data: the lines.
         numbers: the number of each.
         places: where among them the lines are whose hashes are kept.
-        hashes: their hashes, two for each.
         slots: where those are kept.
-        days_of_known: the days of the copies of lines of earlier pieces.
-        slots_of_repeated: where the lines are kept that the other copies are equal to.
+        slots_of_known: where the lines of earlier pieces are kept that copies are equal to.
+        slots_of_repeated: where those of this piece are.
     """
 
     data: bytes
     numbers: pl.Series
     places: Places
-    hashes: tuple[Hashes, Hashes]
     slots: Places
-    days_of_known: Days
+    slots_of_known: Places
     slots_of_repeated: Places
 
 
@@ -64,13 +62,12 @@ class LineCopies:
         self._pieces = 0
         self._pays = True
 
-    def drop(self, piece: CsvPiece) -> NewLines | None:
-        """Leave copies out; None if the piece is to be read as it is."""
+    def drop(self, piece: CsvPiece) -> CsvPiece | NewLines:
+        """Leave copies out, unless the piece is to be read as it is."""
         lines = _lines(piece.data) if self._pays else None
         if lines is None:
-            return None
-        rests = lines.str.strip_chars_start(_DIGITS)
-        first, second = (rests.hash(seed).to_numpy() for seed in SEEDS[:2])
+            return piece
+        first, second = lines["first"].to_numpy(), lines["second"].to_numpy()
         slots = (first & np.uint64(len(self._first) - 1)).astype(np.int64)
         is_known = (self._first[slots] == first) & (self._second[slots] == second)
         # Of the others, the first that wants a slot owns it, and may come again.
@@ -81,47 +78,59 @@ class LineCopies:
         is_repeated &= second[owners] == second[rows]
         new = rows[~is_repeated]
         places = np.flatnonzero(self._owners[slots[new]] == new)
+        kept = new[places]
+        self._first[slots[kept]], self._second[slots[kept]] = first[kept], second[kept]
 
         share = 1 - len(new) / len(lines)
         self._pieces += 1
         self._pays = self._pieces < _TRIAL_PIECES or share >= _LEAST_SHARE
         return NewLines(
-            data=_join(lines[new]) if share else piece.data,
+            data=_join(lines["line"][new]) if share else piece.data,
             numbers=pl.Series(piece.line + new),
             places=places,
-            hashes=(first[new[places]], second[new[places]]),
-            slots=slots[new[places]],
-            days_of_known=self._days[slots[is_known]],
+            slots=slots[kept],
+            slots_of_known=slots[is_known],
             slots_of_repeated=slots[rows[is_repeated]],
         )
 
-    def learn(self, lines: NewLines, days: pl.Series) -> pl.DataFrame:
-        """Keep the lines, now that the days of `lines.numbers` are known.
+    def count(self, lines: NewLines, days: pl.Series) -> Counter[date | None]:
+        """Return how many copies of each day were left out; None where it can't be read.
 
-        Returns how many copies were left out: partition_day and rows_read.
+        To be called with what `drop` gave, in that order, once the days of `lines.numbers` are
+        known. By then, or in another thread meanwhile, `drop` may be further on.
         """
-        self._first[lines.slots], self._second[lines.slots] = lines.hashes
+        days_of_known = self._days[lines.slots_of_known]
         days_of_new = days.to_physical().fill_null(_NO_DAY).to_numpy()
         self._days[lines.slots] = days_of_new[lines.places]
-        of_copies = np.concatenate([lines.days_of_known, self._days[lines.slots_of_repeated]])
-        day, count = np.unique(of_copies, return_counts=True)
-        return pl.DataFrame({"partition_day": day, "rows_read": count}).select(
-            pl.when(pl.col("partition_day") != _NO_DAY).then("partition_day").cast(pl.Date),
-            "rows_read",
-        )
+        of_copies = np.concatenate([days_of_known, self._days[lines.slots_of_repeated]])
+        of_days, counts = np.unique(of_copies, return_counts=True)
+        read = pl.Series(of_days).replace(_NO_DAY, None).cast(pl.Date)
+        return Counter(dict(zip(read, counts.tolist(), strict=True)))
 
 
-def _lines(data: bytes) -> pl.Series | None:
-    """Return the lines if each is a row for sure, and begins with its id."""
+def _lines(data: bytes) -> pl.DataFrame | None:
+    """Return the lines, and two hashes of what follows their ids, if each is a row for sure."""
     if b'"' in data:
         return None
+    line, rest = pl.col("line"), pl.col("rest")
+    has_id = rest.str.len_bytes() < line.str.len_bytes()
     try:
-        lines = pl.read_lines(BytesIO(data)).to_series()
+        lines = (
+            pl.read_lines(BytesIO(data), name="line")
+            .lazy()
+            .with_columns(rest=line.str.strip_chars_start(_DIGITS))
+            .select(
+                line,
+                # A carriage return that is still there stands alone.
+                is_row=has_id & ~line.str.contains("\r", literal=True),
+                first=rest.hash(SEEDS[0]),
+                second=rest.hash(SEEDS[1]),
+            )
+            .collect()
+        )
     except pl.exceptions.PolarsError:
         return None
-    # A carriage return that is still there stands alone.
-    is_row = lines.str.contains(_ID) & ~lines.str.contains("\r", literal=True)
-    return lines if is_row.all() else None
+    return lines if lines["is_row"].all() else None
 
 
 def _join(lines: pl.Series) -> bytes:

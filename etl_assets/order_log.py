@@ -18,9 +18,11 @@ Of a row that is no copy only hashes are kept: 34 to 69 bytes, and as many again
 
 import csv
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 import numpy as np
 import polars as pl
@@ -28,7 +30,7 @@ import polars as pl
 from etl_assets.csv_pieces import PIECE_BYTES, CsvPiece, CsvPieces
 from etl_assets.csv_texts import SURPLUS, read_texts, require_csv
 from etl_assets.errors import FileRefused
-from etl_assets.line_copies import LineCopies
+from etl_assets.line_copies import LineCopies, NewLines
 from etl_assets.order_columns import KNOWN_COLUMNS, NEEDED_COLUMNS
 from etl_assets.seen_rows import SEEDS, Hashes, Mask, SeenRows
 
@@ -130,7 +132,10 @@ class OrderLog:
         self._columns: dict[str, str] = {}
         self._id_is_first = False
         self._known: list[str] = []
-        self._counts = pl.DataFrame(schema=_COUNTS)
+        self._read: Counter[date | None] = Counter()
+        self._rejected: Counter[date | None] = Counter()
+        self._kept: Counter[date | None] = Counter()
+        self._revenue: dict[date | None, Decimal] = {}
         self.reasons = pl.DataFrame(schema=_REASONS)
         self.unknown_columns: tuple[str, ...] = ()
 
@@ -146,22 +151,33 @@ class OrderLog:
         Columns: partition_day (null where there is no readable one), rows_read, copies, rejected,
         kept, and revenue, that of the kept rows, refunds negative.
         """
+        days = list(self._read)
+        counts = pl.DataFrame(
+            {
+                "partition_day": days,
+                "rows_read": [self._read[day] for day in days],
+                "rejected": [self._rejected[day] for day in days],
+                "kept": [self._kept[day] for day in days],
+                "revenue": [self._revenue.get(day, Decimal(0)) for day in days],
+            },
+            schema=_COUNTS,
+        )
         copies = pl.col("rows_read") - pl.col("rejected") - pl.col("kept")
-        return self._counts.with_columns(copies=copies).sort("partition_day")
+        return counts.with_columns(copies=copies).sort("partition_day")
 
     def pieces(self) -> Iterator[Piece]:
-        """Read the file: `csv_pieces`, `read` each, `finish`.
+        """Read the file: `csv_pieces`, `without_line_copies` and `read` each, `finish`.
 
         Raises:
             FileRefused: it can't be read for sure; what was given of it is void.
             Contradicted: some of the orders are none; that is known at the end of the file.
         """
         for piece in self.csv_pieces():
-            yield self.read(piece)
+            yield self.read(self.without_line_copies(piece))
         self.finish()
 
     def csv_pieces(self) -> Iterator[CsvPiece]:
-        """Give the file's pieces, each for `read`, in this order.
+        """Give the file's pieces, each for `without_line_copies`, in this order.
 
         Raises:
             FileRefused: it can't be read for sure.
@@ -183,32 +199,38 @@ class OrderLog:
         if len(self._contradicted) > self._contradicted_before:
             raise Contradicted
 
-    def read(self, piece: CsvPiece) -> Piece:
+    def without_line_copies(self, piece: CsvPiece) -> CsvPiece | NewLines:
+        """Leave out what is written as an earlier line is, as far as that is fast; for `read`.
+
+        It can be done with the next piece while this one is read.
+        """
+        return self._line_copies.drop(piece) if self._id_is_first else piece
+
+    def read(self, piece: CsvPiece | NewLines) -> Piece:
         """Return what the rows of a piece become.
 
         Raises:
             FileRefused: it can't be read for sure.
         """
-        lines = self._line_copies.drop(piece) if self._id_is_first else None
-        texts = read_texts(CsvPiece(lines.data, 0) if lines else piece, list(self._columns))
-        if lines:
-            texts = texts.with_columns(line=lines.numbers)
+        columns = list(self._columns)
+        if isinstance(piece, NewLines):
+            texts = read_texts(CsvPiece(piece.data, 0), columns).with_columns(line=piece.numbers)
+        else:
+            texts = read_texts(piece, columns)
         judged = _judge(texts, self._known, *self._days, has_nul=b"\0" in piece.data)
-        orders = self._orders(judged.filter(pl.col("reason").is_null()))
-        rejected = pl.concat(
-            [
-                self._first_of_copies(judged.filter(pl.col("reason").is_not_null())),
-                orders.filter(pl.col("reason").is_not_null()).select(judged.columns),
-            ]
-        ).sort("line")
-        orders = orders.filter(pl.col("reason").is_null())
-        read = [judged.group_by("partition_day").agg(rows_read=pl.len())]
-        if lines:
-            read.append(self._line_copies.learn(lines, judged["partition_day"]))
+        good, wrong = _by_reason(judged)
+        orders, contradicted = _by_reason(self._orders(good))
+        rejected = self._first_of_copies(wrong)
+        if len(contradicted):
+            rejected = pl.concat([rejected, contradicted.select(judged.columns)]).sort("line")
+        days = judged["partition_day"]
+        read = _by_day(days)
+        if isinstance(piece, NewLines):
+            read += self._line_copies.count(piece, days)
         self._count(read, orders, rejected)
         fields = (pl.col(name).alias(shown) for name, shown in self._columns.items())
         return Piece(
-            orders=orders.select(ORDER_COLUMNS),
+            orders=orders[list(ORDER_COLUMNS)],
             rejected=rejected.select(
                 "line", "partition_day", pl.struct(SURPLUS, *fields).alias("fields"), "reason"
             ),
@@ -220,6 +242,8 @@ class OrderLog:
         One with values beyond the columns may have all of them under wrong names: it is no copy of
         one without.
         """
+        if not len(wrong):
+            return wrong
         written = wrong.select(*self._known, pl.col(SURPLUS).is_not_null())
         first, second = _hashes(written, 0), _hashes(written, 1)
         is_new, _ = self._seen.add(first, second, np.zeros_like(first))
@@ -235,12 +259,12 @@ class OrderLog:
             good = good.with_columns(status=pl.lit("shipped"))
         if "uniq_id" not in self._known:
             # Its md5 differs where the texts do, so copies have to be known without it.
-            of_values = good.select(values)
+            of_values = good[values]
             first, second = _hashes(of_values, 0), _hashes(of_values, 1)
             is_new, _ = self._seen_without_uniq_id.add(first, second, np.zeros_like(first))
             good = _where(good, is_new)
             good = good.with_columns(uniq_id=_md5(good.select(self._known)))
-        of_keys, of_values = good.select(_KEY), good.select(values)
+        of_keys, of_values = good[list(_KEY)], good[values]
         first, second, contents = _hashes(of_keys, 2), _hashes(of_keys, 3), _hashes(of_values, 0)
         contradicted = self._contradicted.has(first, second)
         if contradicted.any():
@@ -248,29 +272,26 @@ class OrderLog:
             first = np.where(contradicted, contents, first)
             second = np.where(contradicted, _hashes(of_values, 1), second)
             contents = np.where(contradicted, 0, contents)
+            reason = pl.when(pl.Series(contradicted)).then(pl.lit(_CONTRADICTED))
+            good = good.with_columns(reason=reason)
         is_new, is_other = self._seen.add(first, second, contents)
         self._contradicted.add(first[is_other], second[is_other], contents[is_other])
-        return _where(
-            good.with_columns(reason=pl.when(pl.Series(contradicted)).then(pl.lit(_CONTRADICTED))),
-            is_new,
-        )
+        return _where(good, is_new)
 
     def _count(
-        self, read: list[pl.DataFrame], orders: pl.DataFrame, rejected: pl.DataFrame
+        self, read: Counter[date | None], orders: pl.DataFrame, rejected: pl.DataFrame
     ) -> None:
+        self._read += read
+        self._kept += _by_day(orders["partition_day"])
         amount, is_refund = pl.col("typed_payment_amount"), pl.col("status") == "refunded"
-        revenue = amount.filter(~is_refund).sum() - amount.filter(is_refund).sum()
-        by_day = [
-            *read,
-            rejected.group_by("partition_day").agg(rejected=pl.len()),
-            orders.group_by("partition_day").agg(kept=pl.len(), revenue=revenue),
-        ]
-        self._counts = (
-            pl.concat([self._counts, *by_day], how="diagonal_relaxed")
-            .group_by("partition_day")
-            .agg(pl.all().sum())
-            .cast(_COUNTS)
+        revenue = orders.group_by("partition_day").agg(
+            amount.filter(~is_refund).sum() - amount.filter(is_refund).sum()
         )
+        for day, of_day in revenue.iter_rows():
+            self._revenue[day] = self._revenue.get(day, Decimal(0)) + of_day
+        if not len(rejected):
+            return
+        self._rejected += _by_day(rejected["partition_day"])
         reasons = rejected.group_by("reason").agg(
             rows=pl.len().cast(pl.Int64), first_line=pl.col("line").min()
         )
@@ -307,12 +328,11 @@ def _columns(header: bytes) -> dict[str, str]:
 
 
 def _judge(
-    texts: pl.DataFrame, known: list[str], first_day: date, last_day: date, *, has_nul: bool
+    texts: pl.LazyFrame, known: list[str], first_day: date, last_day: date, *, has_nul: bool
 ) -> pl.DataFrame:
     """Add `partition_day`, the typed columns (`typed_…`) and `reason`, null where all is well."""
     typed = (
-        texts.lazy()
-        .with_columns(
+        texts.with_columns(
             is_date_time=pl.col("date_time").str.contains(_DATE_TIME),
             is_amount=pl.col("payment_amount").str.contains(_NUMERIC_14_2),
             **{f"is_{name}": pl.col(name).str.contains(_WHOLE_NUMBER) for name in _WHOLE_NUMBERS},
@@ -337,10 +357,12 @@ def _judge(
         .with_columns(partition_day=pl.col("typed_date_time").dt.date())
     )
     faults = list(_faults(known, first_day, last_day, has_nul=has_nul))
-    judged = typed.with_columns(is_wrong=pl.any_horizontal(wrong for wrong, _ in faults)).collect()
+    judged = typed.with_columns(
+        is_wrong=pl.any_horizontal(wrong for wrong, _ in faults), reason=pl.lit(None, pl.String)
+    ).collect()
     # Seldom, so that it is faster to look first.
     if not judged["is_wrong"].any():
-        return judged.with_columns(reason=pl.lit(None, pl.String))
+        return judged
     return judged.with_columns(
         reason=pl.coalesce(pl.when(wrong).then(pl.lit(reason)) for wrong, reason in faults)
     )
@@ -404,6 +426,18 @@ def _md5(contents: pl.DataFrame) -> pl.Series:
 
 def _hashes(rows: pl.DataFrame, seed: int) -> Hashes:
     return rows.hash_rows(SEEDS[seed]).to_numpy()
+
+
+def _by_day(days: pl.Series) -> Counter[date | None]:
+    return Counter(dict(days.value_counts().iter_rows()))
+
+
+def _by_reason(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows without a reason, and those with one."""
+    if rows["reason"].null_count() == len(rows):
+        return rows, rows.clear()
+    has_none = pl.col("reason").is_null()
+    return rows.filter(has_none), rows.filter(~has_none)
 
 
 def _where(rows: pl.DataFrame, mask: Mask) -> pl.DataFrame:

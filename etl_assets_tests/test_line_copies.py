@@ -1,5 +1,6 @@
 """Lines left out before they are taken apart: only copies, each counted to its day."""
 
+from collections import Counter
 from datetime import date, timedelta
 
 import polars as pl
@@ -8,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from etl_assets.csv_pieces import CsvPiece
-from etl_assets.line_copies import LineCopies
+from etl_assets.line_copies import LineCopies, NewLines
 from etl_assets_tests.files import MONDAY
 
 # Few, so that most come again; each has a day of its own, and one has none that can be read.
@@ -20,48 +21,57 @@ def day_of(content: int) -> date | None:
     return MONDAY + timedelta(days=content) if content else None
 
 
-def left_out(copies: LineCopies, piece: CsvPiece) -> tuple[list[int], dict[date | None, int]]:
+def left_out(
+    copies: LineCopies, piece: CsvPiece, lines: CsvPiece | NewLines
+) -> tuple[list[int], Counter[date | None]]:
     """Return the numbers of the lines that stay, and how many are left out of each day."""
-    lines = copies.drop(piece)
-    if lines is None:
+    if isinstance(lines, CsvPiece):
+        assert lines is piece
         count = piece.data.count(b"\n")
-        return list(range(piece.line, piece.line + count)), {}
+        return list(range(piece.line, piece.line + count)), Counter()
     stay = [int(line.split(b",")[1]) for line in lines.data.splitlines()]
     days = pl.Series([day_of(content) for content in stay], dtype=pl.Date)
-    by_day = dict(copies.learn(lines, days).rows())
     numbers = lines.numbers.to_list()
     of_piece = piece.data.splitlines()
     assert stay == [int(of_piece[number - piece.line].split(b",")[1]) for number in numbers]
-    return numbers, by_day
+    return numbers, copies.count(lines, days)
 
 
 @settings(deadline=None)
-@given(pieces, st.sampled_from([1, 4, 1 << 10]))
-@example([[1, 1, 2, 1], [2, 1]], 1)
+@given(pieces, st.sampled_from([1, 4, 1 << 10]), st.booleans())
+@example([[1, 1, 2, 1], [2, 1]], 1, False)
+@example([[1], [2, 1], [1, 2]], 1, True)
 def test_only_copies_of_earlier_lines_are_left_out_and_counted_to_their_days(
-    pieces: list[list[int]], slots: int
+    pieces: list[list[int]], slots: int, dropped_ahead: bool
 ) -> None:
     copies = LineCopies(slots)
     number = 2
     seen: set[int] = set()
+    csv_pieces: list[CsvPiece] = []
     for piece in pieces:
         data = "".join(f"{place},{content},x\r\n" for place, content in enumerate(piece))
-        stay, by_day = left_out(copies, CsvPiece(data.encode(), number))
+        csv_pieces.append(CsvPiece(data.encode(), number))
+        number += len(piece)
+    dropped = map(copies.drop, csv_pieces)
+    if dropped_ahead:
+        dropped = iter(list(dropped))
+    for piece, csv_piece, lines in zip(pieces, csv_pieces, dropped, strict=True):
+        stay, by_day = left_out(copies, csv_piece, lines)
         expected: dict[date | None, int] = {}
-        for place, content in enumerate(piece, number):
+        for place, content in enumerate(piece, csv_piece.line):
             if place not in stay:
                 assert content in seen
                 expected[day_of(content)] = expected.get(day_of(content), 0) + 1
             seen.add(content)
         assert by_day == expected
-        number += len(piece)
 
 
 def test_all_copies_are_left_out_while_there_is_room() -> None:
     copies = LineCopies()
     data = b"".join(b"%d,%d,x\n" % (number, number % 100) for number in range(1000))
     for first_line, stay in ((2, list(range(2, 102))), (1002, [])):
-        assert left_out(copies, CsvPiece(data, first_line))[0] == stay
+        piece = CsvPiece(data, first_line)
+        assert left_out(copies, piece, copies.drop(piece))[0] == stay
 
 
 def test_what_does_not_pay_is_given_up() -> None:
@@ -70,13 +80,14 @@ def test_what_does_not_pay_is_given_up() -> None:
         copies.drop(CsvPiece(b"".join(b"%d,%d,x\n" % (n, n) for n in range(at, at + 9)), 2))
         for at in range(0, 90, 9)
     ]
-    assert [lines is not None for lines in dropped] == [True] * 4 + [False] * 6
+    assert [isinstance(lines, NewLines) for lines in dropped] == [True] * 4 + [False] * 6
 
 
 @pytest.mark.parametrize(
     "line",
-    [b"x,1", b"1", b"", b",1", b'1,"1"', b"1,\r1", b"1,1\r\r", b"1,\xff"],
+    [b"x,1", b"", b",1", b'1,"1"', b"1,\r1", b"1,1\r\r", b"1,\xff"],
     ids=repr,
 )
 def test_a_piece_is_read_as_it_is_where_a_line_is_no_row_for_sure(line: bytes) -> None:
-    assert LineCopies().drop(CsvPiece(b"1,1\r\n" + line + b"\r\n2,1\r\n", 2)) is None
+    piece = CsvPiece(b"1,1\r\n" + line + b"\r\n2,1\r\n", 2)
+    assert LineCopies().drop(piece) is piece
