@@ -617,6 +617,28 @@ def test_statistics_that_know_nothing_of_a_day_make_no_slow_plan(
     assert loops == []
 
 
+def test_of_much_history_a_week_alone_is_read(open_pipeline: OpenPipeline) -> None:
+    pipeline = open_pipeline(source_of({}))
+    pipeline.query(
+        "INSERT INTO mart.f_sales (date_id, item_id, customer_id, city_id, quantity,"
+        " payment_amount, uniq_id, status)"
+        " SELECT etl.date_id(%s::date + day), 1, row, 1, 1, 1, row::text, 'shipped'"
+        " FROM generate_series(0, 199) AS day, generate_series(1, 500) AS row",
+        MONDAY,
+    )
+    pipeline.query("ANALYZE mart.f_sales")
+    explain = "EXPLAIN (FORMAT JSON) " + statement("mart/check/weekly_equals_facts")
+    plan = pipeline.warehouse.run(
+        lambda connection: connection.execute(explain, {"days": [MONDAY]}).fetchone()
+    )
+    read = {
+        node["Node Type"]
+        for node in nodes((plan or {})["QUERY PLAN"][0]["Plan"])
+        if node.get("Relation Name") == "f_sales"
+    }
+    assert read == {"Index Scan"}
+
+
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Give a plan's node and all below it."""
     yield plan
