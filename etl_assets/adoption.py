@@ -26,8 +26,8 @@ from etl_assets.assets.mart import bring_up_to_date
 from etl_assets.copying import FileToCopy, copy_in, run_copying, swap_in
 from etl_assets.errors import EtlError
 from etl_assets.old_database import FACTS, ORDERS, address, layout
-from etl_assets.order_columns import KNOWN_COLUMNS
-from etl_assets.order_log import Contradicted, OrderLog
+from etl_assets.order_log.columns import KNOWN_COLUMNS
+from etl_assets.order_log.reading import Contradicted, OrderLog
 from etl_assets.resources.object_store import CHUNK_BYTES, StoredObject
 from etl_assets.resources.warehouse import (
     Connection,

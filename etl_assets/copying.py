@@ -23,14 +23,14 @@ import polars as pl
 import psycopg
 from psycopg.types.json import Jsonb
 
-from etl_assets.csv_pieces import CsvPiece
 from etl_assets.errors import EtlError, FileRefused
-from etl_assets.line_copies import NewLines
-from etl_assets.order_log import ORDER_COLUMNS, Contradicted, OrderLog
+from etl_assets.order_log.csv_pieces import CsvPiece
+from etl_assets.order_log.line_copies import NewLines
+from etl_assets.order_log.reading import ORDER_COLUMNS, Contradicted, OrderLog
+from etl_assets.order_log.seen_rows import SeenRows
 from etl_assets.resources import Warehouse
 from etl_assets.resources.object_store import StoredObject
 from etl_assets.resources.warehouse import Connection, execute, rows
-from etl_assets.seen_rows import SeenRows
 from etl_assets.source import RawFile
 
 T = TypeVar("T")

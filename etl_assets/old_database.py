@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from etl_assets.errors import EtlError
-from etl_assets.order_columns import NEEDED_COLUMNS
+from etl_assets.order_log.columns import NEEDED_COLUMNS
 from etl_assets.resources.warehouse import Connection, rows
 
 FACTS = "mart.f_sales"

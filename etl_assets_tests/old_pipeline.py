@@ -11,7 +11,7 @@ from typing import Literal
 
 import psycopg
 
-from etl_assets.order_log import KNOWN_COLUMNS
+from etl_assets.order_log.reading import KNOWN_COLUMNS
 from etl_assets_tests.files import ORDER, csv_file, without
 from etl_assets_tests.oracle import Delivery
 from etl_assets_tests.pipeline import Row

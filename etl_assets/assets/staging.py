@@ -18,7 +18,7 @@ from etl_assets.assets.common import (
     table_sample,
     table_schema,
 )
-from etl_assets.order_columns import KNOWN_COLUMNS
+from etl_assets.order_log.columns import KNOWN_COLUMNS
 from etl_assets.partitions import days_of, in_words
 from etl_assets.resources import ObjectStoreResource, WarehouseResource
 from etl_assets.settings import LoadSettings

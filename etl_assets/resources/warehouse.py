@@ -49,8 +49,8 @@ SET tcp_keepalives_interval = 10;
 SET tcp_keepalives_count = 3;
 -- Compiled, a day's load takes 1.6 times as long: its statements are estimated at much, and short.
 SET jit = off;
--- A day's rows lie side by side. As if each were read from a turning disk, all of history is read for
--- a week, as long as that is not over some ten million facts.
+-- A day's rows lie side by side. Taken for scattered over a turning disk, they seem dearer than all
+-- of history, up to some ten million facts, and a week's figures are made by reading that.
 SET random_page_cost = 1.1;
 """
 

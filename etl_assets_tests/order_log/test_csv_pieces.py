@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from etl_assets.csv_pieces import MAX_CELLS, MAX_LINE_BYTES, MAX_RECORD_BYTES, CsvPieces
 from etl_assets.errors import FileRefused
+from etl_assets.order_log.csv_pieces import MAX_CELLS, MAX_LINE_BYTES, MAX_RECORD_BYTES, CsvPieces
 
 fields = st.one_of(
     st.sampled_from([b"", b"a", b"\xd0\xae"]),

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from etl_assets.csv_pieces import MAX_LINE_BYTES, PIECE_BYTES
 from etl_assets.errors import FileRefused
-from etl_assets.order_log import ORDER_COLUMNS, Contradicted, OrderLog
-from etl_assets.seen_rows import SeenRows
+from etl_assets.order_log.csv_pieces import MAX_LINE_BYTES, PIECE_BYTES
+from etl_assets.order_log.reading import ORDER_COLUMNS, Contradicted, OrderLog
+from etl_assets.order_log.seen_rows import SeenRows
 from etl_assets_tests import oracle
 from etl_assets_tests.files import COLUMNS, MONDAY, ORDER, SUNDAY, TUESDAY, csv_file, without
 from etl_assets_tests.oracle import Delivery, Order, ReasonKind, Refused
@@ -712,8 +712,8 @@ def test_a_file_mostly_of_copies_is_read_as_the_model_reads_it() -> None:
 MEMORY = """
 import sys
 from datetime import date
-from etl_assets.order_log import OrderLog
-from etl_assets.seen_rows import SeenRows
+from etl_assets.order_log.reading import OrderLog
+from etl_assets.order_log.seen_rows import SeenRows
 
 def peak():
     # Not ru_maxrss, which begins with what the parent had.

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from etl_assets.csv_pieces import CsvPiece
-from etl_assets.line_copies import LineCopies, NewLines
+from etl_assets.order_log.csv_pieces import CsvPiece
+from etl_assets.order_log.line_copies import LineCopies, NewLines
 from etl_assets_tests.files import MONDAY
 
 # Few, so that most come again; each has a day of its own, and one has none that can be read.

@@ -7,8 +7,8 @@ import re
 
 import polars as pl
 
-from etl_assets.csv_pieces import CsvPiece
 from etl_assets.errors import FileRefused
+from etl_assets.order_log.csv_pieces import CsvPiece
 
 SURPLUS = "surplus"
 """The column of what stands beyond the header's columns."""

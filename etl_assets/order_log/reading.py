@@ -1,15 +1,8 @@
-"""The order log: what a file of the source has to look like, and what becomes of each row.
+"""Reading an order log: what becomes of each row.
 
 A file is read as text and cast afterwards, so that nothing turns into null by itself. Each row ends
 as an order, as a copy of an earlier row, or in quarantine with its reason; a file that can't be
-read for sure is refused whole. The format is the source's:
-
-    id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,
-    quantity,payment_amount[,status]
-
-in UTF-8, in any order of columns, with LF or CRLF. `id` restarts at 1 in every file and counts for
-nothing. Files of 2022 have no `uniq_id`; reports, and the first increment after them, no `status`,
-which means shipped.
+read for sure is refused whole.
 
 A file is read in pieces of some MiB, and what becomes of a row does not depend on where they end.
 Of a row that is no copy only hashes are kept: 34 to 69 bytes, and as many again in files of 2022
@@ -27,12 +20,12 @@ from decimal import Decimal
 import numpy as np
 import polars as pl
 
-from etl_assets.csv_pieces import PIECE_BYTES, CsvPiece, CsvPieces
-from etl_assets.csv_texts import SURPLUS, read_texts, require_csv
 from etl_assets.errors import FileRefused
-from etl_assets.line_copies import LineCopies, NewLines
-from etl_assets.order_columns import KNOWN_COLUMNS, NEEDED_COLUMNS
-from etl_assets.seen_rows import SEEDS, Hashes, Mask, SeenRows
+from etl_assets.order_log.columns import KNOWN_COLUMNS, NEEDED_COLUMNS
+from etl_assets.order_log.csv_pieces import PIECE_BYTES, CsvPiece, CsvPieces
+from etl_assets.order_log.csv_texts import SURPLUS, read_texts, require_csv
+from etl_assets.order_log.line_copies import LineCopies, NewLines
+from etl_assets.order_log.seen_rows import SEEDS, Hashes, Mask, SeenRows
 
 _NAMES = frozenset({"id", *KNOWN_COLUMNS})
 

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from etl_assets.csv_pieces import CsvPiece
-from etl_assets.seen_rows import SEEDS
+from etl_assets.order_log.csv_pieces import CsvPiece
+from etl_assets.order_log.seen_rows import SEEDS
 
 _TRIAL_PIECES = 4
 # Looking for copies takes a third of the time that taking the lines apart does.

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl_assets.seen_rows import Hashes, SeenRows
+from etl_assets.order_log.seen_rows import Hashes, SeenRows
 
 # Few, and multiples of a table's size, so that they want the same slots.
 halves = st.sampled_from([0, 1, 2, 255, 256, 512, 2**32, 2**64 - 256, 2**64 - 1])

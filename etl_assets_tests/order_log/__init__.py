@@ -1,0 +1,1 @@
+"""The tests of reading order logs, a file a module."""
