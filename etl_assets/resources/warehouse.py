@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
 from pydantic import SecretStr
+from typing_extensions import override
 
-from etl_assets.errors import EtlError, SchemaMissing
+from etl_assets.errors import ConfigurationError, EtlError, SchemaMissing
 from etl_assets.resources.database_faults import database_fault, database_says
 from etl_assets.retries import RETRY_SECONDS, Transient, retried_for
 from etl_assets.settings import WarehouseSettings
@@ -175,6 +176,24 @@ class Warehouse(Database):
 
     name = "The warehouse"
     setting = "WAREHOUSE_URL"
+
+    @override
+    def open(self) -> Connection:
+        """Open a connection, of which texts in any alphabet can be read and written.
+
+        Raises:
+            ConfigurationError: the database's encoding can't hold them.
+        """
+        connection = super().open()
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            connection.close()
+            raise ConfigurationError(
+                f"The warehouse's database has the encoding {encoding}, which can't hold every "
+                "name. Create one with the encoding UTF8 (TEMPLATE template0) and name it in "
+                "WAREHOUSE_URL"
+            )
+        return connection
 
     def _error(self, error: "psycopg.Error") -> EtlError | Transient:
         from psycopg import errors  # noqa: PLC0415

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from etl_assets_tests.cli.conftest import Etl
 from etl_assets_tests.conftest import as_user
@@ -30,6 +32,20 @@ def test_migrate_brings_the_schema_up_to_date_once(
     environment.setenv("WAREHOUSE_URL", make_database("template1"))
     assert etl("migrate").stdout.startswith("Applied 0001_etl, ")
     assert etl("migrate").stdout == "The schema is up to date\n"
+
+
+def test_a_database_that_cannot_hold_every_name(
+    etl: Etl, environment: pytest.MonkeyPatch, make_database: Callable[[str], str]
+) -> None:
+    url = make_database("template1")
+    name = f"{urlsplit(url).path.lstrip('/')}_ascii"
+    with psycopg.connect(url, autocommit=True) as connection:
+        create = "CREATE DATABASE {} ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'"
+        connection.execute(sql.SQL(create).format(sql.Identifier(name)))
+    environment.setenv("WAREHOUSE_URL", urlsplit(url)._replace(path=f"/{name}").geturl())
+    said = etl("migrate", code=2).stderr
+    assert "has the encoding SQL_ASCII" in said
+    assert "Traceback" not in said
 
 
 def test_all_is_well(etl: Etl, pipeline: Pipeline) -> None:
