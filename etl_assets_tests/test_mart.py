@@ -473,7 +473,7 @@ def test_the_history_of_all_loads_is_kept_with_what_they_were_made_of(
     assert first[2] != second[2]
     assert first[3] != second[3]
     ((seconds,), _) = pipeline.loads("seconds")
-    assert seconds.keys() == {"read", "parse", "copy", "mart"}
+    assert seconds.keys() == {"read", "drop_copies", "parse", "copy", "mart"}
 
 
 def test_a_load_whose_answer_got_lost_is_the_newest_when_it_is_done_again(
