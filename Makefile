@@ -37,10 +37,10 @@ lock: .venv/installed ## pin the newest versions that pyproject.toml allows
 audit: .venv/installed ## known vulnerabilities in what constraints.txt pins; needs the internet
 	$(BIN)/uvx pip-audit@2.10.1 --requirement constraints.txt --no-deps --disable-pip --strict
 
-bench: .venv/installed ## ratios of times, measured side by side: some minutes
+bench: .venv/installed ## ratios of times, measured side by side: twenty minutes
 	$(BIN)/python -m benchmarks
 
-bench-big: .venv/installed ## the same at full size: up to an hour
+bench-big: .venv/installed ## the same at full size: forty minutes
 	$(BIN)/python -m benchmarks --big
 
 pictures: .venv/pictures ## take the pictures of docs/ anew, in a headless Chromium
