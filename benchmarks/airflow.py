@@ -127,9 +127,7 @@ class Airflow:
         self._run(uv, "pip", "install", "--quiet", "--python", python, "-r", _REQUIREMENTS)
 
     def _run(self, *command: str | Path) -> None:
-        subprocess.run(  # noqa: S603
-            command, env=self._environment, check=True, stdout=subprocess.DEVNULL
-        )
+        subprocess.run(command, env=self._environment, check=True, stdout=subprocess.DEVNULL)
 
     def _wait_for_dag(self) -> None:
         token = self._wait(

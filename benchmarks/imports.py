@@ -35,7 +35,7 @@ def _importing(folder: Path, module: str) -> Callable[[int], float]:
 def _running(folder: Path, *command: str) -> Callable[[int], float]:
     def run(_number: int) -> float:
         with stopwatch() as seconds:
-            subprocess.run(  # noqa: S603
+            subprocess.run(
                 command, cwd=folder, env=_ENVIRONMENT, check=True, stdout=subprocess.DEVNULL
             )
         return seconds()

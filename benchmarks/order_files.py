@@ -52,7 +52,7 @@ def _orders(first: int, count: int) -> pl.DataFrame:
         number.hash(seed) % below
         for seed, below in enumerate((100_000, len(_ITEMS), len(_CITIES), 5))
     )
-    digests = [hashlib.md5(b"%d" % one).hexdigest() for one in number]  # noqa: S324
+    digests = [hashlib.md5(b"%d" % one, usedforsecurity=False).hexdigest() for one in number]
     return pl.DataFrame(
         {
             "uniq_id": digests,

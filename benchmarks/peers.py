@@ -28,7 +28,7 @@ def main() -> None:
 
 def to_sql() -> Callable[[], None]:
     """Return the loading with pandas' own `to_sql`."""
-    import sqlalchemy  # noqa: PLC0415
+    import sqlalchemy
 
     url = os.environ["PEER_URL"].replace("postgresql://", "postgresql+psycopg2://")
     engine = sqlalchemy.create_engine(url)
@@ -38,8 +38,8 @@ def to_sql() -> Callable[[], None]:
 
 def execute_values() -> Callable[[], None]:
     """Return the loading with pandas and psycopg2, as the old pipeline did it."""
-    import psycopg2  # noqa: PLC0415
-    from psycopg2.extras import execute_values as execute  # noqa: PLC0415
+    import psycopg2
+    from psycopg2.extras import execute_values as execute
 
     read = _read_with_pandas()
 
@@ -47,7 +47,7 @@ def execute_values() -> Callable[[], None]:
         rows = list(read().itertuples(index=False, name=None))
         connection = psycopg2.connect(os.environ["PEER_URL"])
         with connection, connection.cursor() as cursor:
-            execute(cursor, f"INSERT INTO peer ({', '.join(_COLUMNS)}) VALUES %s", rows)  # noqa: S608
+            execute(cursor, f"INSERT INTO peer ({', '.join(_COLUMNS)}) VALUES %s", rows)  # noqa: S608  # ours
         connection.close()
 
     return load
@@ -55,8 +55,8 @@ def execute_values() -> Callable[[], None]:
 
 def dlt_arrow() -> Callable[[], None]:
     """Return the loading of an Arrow table with dlt, which replaces a table of its own."""
-    import dlt  # noqa: PLC0415
-    from pyarrow import csv  # noqa: PLC0415
+    import dlt
+    from pyarrow import csv
 
     pipeline = dlt.pipeline(
         "peer",
@@ -75,7 +75,7 @@ def dlt_arrow() -> Callable[[], None]:
 
 
 def _read_with_pandas() -> Callable[[], "object"]:
-    import pandas as pd  # noqa: PLC0415
+    import pandas as pd
 
     def read() -> pd.DataFrame:
         rows = pd.read_csv(BytesIO(_body()), parse_dates=["date_time"])

@@ -189,7 +189,7 @@ def _installed_peers(folder: Path) -> Path:
 
 def _run(*command: str, **environment: str) -> str:
     """Run a command and return what it prints."""
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         command, env=os.environ | environment, check=True, stdout=subprocess.PIPE, text=True
     )
     return done.stdout
