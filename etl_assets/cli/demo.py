@@ -1,6 +1,8 @@
 """The demo: the main job on embedded parts, with no account anywhere."""
 
 import os
+import shutil
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -44,8 +46,10 @@ def demo(days: int | None, fresh: bool) -> None:
     finally:
         world.stop()
     say(f"\nIt is all in {FOLDER}/. Where to look next:")
-    say("  etl-assets up        the same in Dagster's UI")
-    say("  etl-assets demo --fresh        once more, from nothing")
+    # Who comes from `make demo` has it in .venv/bin alone.
+    command = "etl-assets" if shutil.which("etl-assets") else sys.argv[0]
+    say(f"  {command} up              the same in Dagster's UI")
+    say(f"  {command} demo --fresh    once more, from nothing")
 
 
 def _load(increments: int | None) -> None:
