@@ -11,7 +11,7 @@ import sys
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import requests
 from tenacity import (
@@ -23,6 +23,7 @@ from tenacity import (
 )
 
 from etl_assets.embedded.ports import LOOPBACK, free_ports
+from etl_assets.embedded.startable import Startable
 from etl_assets.embedded.supervised import Supervised
 
 _HERE = Path(__file__).parent
@@ -47,8 +48,8 @@ _SERVICES = ("api-server", "scheduler", "dag-processor")
 _STOP = ((signal.SIGTERM, 20.0),)
 
 
-class Airflow:
-    """Airflow's services; usable as a context manager."""
+class Airflow(Startable):
+    """Airflow's services."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
         """Describe them.
@@ -78,33 +79,26 @@ class Airflow:
             ),
             "PATH": f"{folder}/venv/bin:{os.environ['PATH']}",
         }
-        self._running = ExitStack()
         self.services: list[Supervised] = []
         self._session = requests.Session()
         self._session.trust_env = False
 
-    def __enter__(self) -> Self:
+    def _start(self, running: ExitStack) -> None:
         (self._folder / "dags").mkdir(parents=True)
         (self._folder / "dags" / f"{_DAG}.py").write_text(_DAG_FILE)
         self._install()
         self._run("airflow", "db", "migrate")
-        with ExitStack() as stack:
-            for service in _SERVICES:
-                server = Supervised.start(
-                    service,
-                    [str(self._folder / "venv/bin/airflow"), service],
-                    folder=self._folder,
-                    stop=_STOP,
-                    environment=self._environment,
-                )
-                stack.callback(server.stop)
-                self.services.append(server)
-            self._wait_for_dag()
-            self._running = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._running.close()
+        for service in _SERVICES:
+            server = Supervised.start(
+                service,
+                [str(self._folder / "venv/bin/airflow"), service],
+                folder=self._folder,
+                stop=_STOP,
+                environment=self._environment,
+            )
+            running.callback(server.stop)
+            self.services.append(server)
+        self._wait_for_dag()
 
     def run(self) -> tuple[datetime, datetime]:
         """Run the DAG once; return when it was queued and when it ended."""

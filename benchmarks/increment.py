@@ -29,6 +29,7 @@ from etl_assets.automation.jobs import ORDER_INCREMENT
 from etl_assets.automation.sensors import NEXT_INCREMENT
 from etl_assets.embedded.dagster_servers import DagsterServers
 from etl_assets.embedded.ports import LOOPBACK, free_ports
+from etl_assets.embedded.startable import Startable
 from etl_assets.embedded.supervised import Supervised
 from etl_assets.runs import open_instance
 
@@ -86,14 +87,13 @@ def _beside_airflow(
     )
 
 
-class _Worker:
-    """A Celery worker of one process, which Dagster hands its runs to; a context manager."""
+class _Worker(Startable):
+    """A Celery worker of one process, which Dagster hands its runs to."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._running = ExitStack()
 
-    def __enter__(self) -> None:
+    def _start(self, running: ExitStack) -> None:
         home = self._folder / "home"
         home.mkdir(parents=True)
         parts = (_ROOT / "dagster.yaml", _ROOT / "deploy" / "celery.yaml")
@@ -105,19 +105,14 @@ class _Worker:
             "CELERY_BROKER_URL": broker,
             "CELERY_RESULT_BACKEND": broker,
         }
-        with ExitStack() as stack:
-            self._start(stack, "broker", str(get_binary_path()), "--port", str(port))
-            celery = str(Path(sys.executable).with_name("celery"))
-            app = "--app=etl_assets.celery_workers"
-            self._start(stack, "celery", celery, app, "worker", "--concurrency=1")
-            self._running = stack.pop_all()
-
-    def __exit__(self, *_: object) -> None:
-        self._running.close()
-
-    def _start(self, stack: ExitStack, name: str, *command: str) -> None:
-        server = Supervised.start(name, command, folder=self._folder, stop=_STOP)
-        stack.callback(server.stop)
+        celery = str(Path(sys.executable).with_name("celery"))
+        app = "--app=etl_assets.celery_workers"
+        for name, command in {
+            "broker": [str(get_binary_path()), "--port", str(port)],
+            "celery": [celery, app, "worker", "--concurrency=1"],
+        }.items():
+            server = Supervised.start(name, command, folder=self._folder, stop=_STOP)
+            running.callback(server.stop)
 
 
 def _next_increment(instance: dg.DagsterInstance, number: int) -> Span:
@@ -128,7 +123,7 @@ def _next_increment(instance: dg.DagsterInstance, number: int) -> Span:
         stop=stop_after_delay(120),
         wait=wait_fixed(0.2),
     )(instance.get_run_records, filters)
-    time.sleep(_SETTLED_SECONDS)
+    time.sleep(_SETTLED_SECONDS)  # what its process still does is part of its CPU
     newest = records[0]
     return _tick_of(instance, newest.dagster_run.run_id), newest.end_time or 0
 
@@ -145,7 +140,7 @@ def _tick_of(instance: dg.DagsterInstance, run_id: str) -> float:
 
 def _run_of(airflow: Airflow) -> Span:
     began, ended = airflow.run()
-    time.sleep(_SETTLED_SECONDS)
+    time.sleep(_SETTLED_SECONDS)  # as with ours
     return began.timestamp(), ended.timestamp()
 
 

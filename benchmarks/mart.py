@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from psycopg import sql
 from pydantic import SecretStr
 
 from benchmarks.measure import Figure, absolute, at_most, side_by_side, stopwatch
@@ -63,7 +62,7 @@ class History:
                 parameters,
             )
             for statement in _STATEMENTS:
-                connection.execute(sql.SQL(statement), parameters)
+                connection.execute(statement.encode(), parameters)
 
     def load(self, day: date, number: int) -> float:
         """Load a day that is staged, and return the seconds."""

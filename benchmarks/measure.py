@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -97,7 +97,7 @@ def side_by_side(
 
 
 @contextmanager
-def stopwatch() -> Iterator[Callable[[], float]]:
+def stopwatch() -> Generator[Callable[[], float]]:
     """Give a function that returns the seconds since the block began, or that it took."""
     began = time.perf_counter()
     ended: float | None = None

@@ -28,15 +28,11 @@ from etl_assets.errors import EtlError
 from etl_assets.old_database import FACTS, ORDERS, address, layout
 from etl_assets.order_log.columns import KNOWN_COLUMNS
 from etl_assets.order_log.reading import Contradicted, OrderLog
+from etl_assets.resources.database import Connection, rows
 from etl_assets.resources.object_store import CHUNK_BYTES, StoredObject
-from etl_assets.resources.warehouse import (
-    Connection,
-    OldDatabase,
-    Warehouse,
-    loading,
-    rows,
-    writing,
-)
+from etl_assets.resources.old_database import OldDatabase
+from etl_assets.resources.transactions import loading, writing
+from etl_assets.resources.warehouse import Warehouse
 from etl_assets.source import RawFile
 
 
@@ -154,5 +150,5 @@ def _adopt(connection: Connection, days: Mapping[date, FileToCopy], run_id: str)
         from_facts=[file.days[0] for file in files if file.raw_files[0].stored.uri.endswith(FACTS)],
         unchanged=unchanged,
         from_source=from_source,
-        counts=[file.count(file.days[0]) for file in files],
+        counts=[file.counts.of(file.days[0]) for file in files],
     )

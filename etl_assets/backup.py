@@ -32,7 +32,7 @@ def dump(url: SecretStr, file: Path) -> None:
         unfinished.parent.mkdir(parents=True, exist_ok=True)
         # Names of people are in it.
         unfinished.touch(mode=0o600)
-        _run(["pg_dump", "--format=custom", f"--file={unfinished}"], url)
+        _run(["pg_dump", "--no-password", "--format=custom", f"--file={unfinished}"], url, file)
         unfinished.rename(file)
     except OSError as error:
         raise EtlError(f"{file} can't be written: {error.strerror}. Give another folder") from error
@@ -48,7 +48,7 @@ def check(url: SecretStr, file: Path) -> None:
     """
     if not file.is_file():
         raise EtlError(f"There is no {file}. Give a folder that `etl-assets backup` has written")
-    if tables := _tables(url):
+    if tables := _tables(url, file):
         raise EtlError(
             f"The database for {file.name} is not empty (it has {tables} tables), so it was left "
             "as it is. Create an empty one, and name that"
@@ -63,19 +63,23 @@ def restore(url: SecretStr, file: Path) -> None:
     """
     check(url, file)
     options = ("--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges")
-    _run(["pg_restore", *options, "--dbname=", str(file)], url)
+    _run(["pg_restore", "--no-password", *options, "--dbname=", str(file)], url, file)
 
 
-def _tables(url: SecretStr) -> int:
+def _tables(url: SecretStr, file: Path) -> int:
     try:
         with psycopg.connect(_plain(url), connect_timeout=10) as connection:
             row = connection.execute(statement("admin/count_tables")).fetchone()
     except psycopg.Error as error:
-        raise EtlError(f"The database can't be opened: {' '.join(str(error).split())}") from None
+        says = " ".join(str(error).split())
+        raise EtlError(
+            f"The database for {file.name} can't be opened: {says}. Check the address that the "
+            "environment has of it"
+        ) from None
     return row[0] if row else 0
 
 
-def _run(command: Sequence[str], url: SecretStr) -> None:
+def _run(command: Sequence[str], url: SecretStr, file: Path) -> None:
     """Run a program of PostgreSQL on the database, whose password is in no argument."""
     names = {option.keyword.decode(): option.envvar for option in Conninfo.get_defaults()}
     given = {
@@ -95,7 +99,8 @@ def _run(command: Sequence[str], url: SecretStr) -> None:
     if done.returncode:
         # Its own lines alone: those below them, DETAIL and the like, quote rows.
         said = [line for line in done.stderr.splitlines() if line.startswith(f"{command[0]}: ")]
-        raise EtlError(f"{command[0]} failed: {' '.join(said) or f'exit code {done.returncode}'}")
+        why = " ".join(said) or f"exit code {done.returncode}"
+        raise EtlError(f"{command[0]} of {file.name} failed: {why}")
 
 
 def _plain(url: SecretStr) -> str:

@@ -17,7 +17,9 @@ import psycopg
 from etl_assets.errors import EtlError
 from etl_assets.old_database import FIGURES, layout
 from etl_assets.partitions import days_between
-from etl_assets.resources.warehouse import Connection, OldDatabase, Warehouse, execute, rows
+from etl_assets.resources.database import Connection, execute, rows
+from etl_assets.resources.old_database import OldDatabase
+from etl_assets.resources.warehouse import Warehouse
 
 Row = Mapping[str, Any]
 Period = Literal["day", "week", "all"]

@@ -18,7 +18,7 @@ from dagster_postgres import (
 )
 from dagster_postgres.utils import pg_url_from_config
 from psycopg2 import Error
-from psycopg2.extensions import connection as PostgresConnection  # noqa: N812
+from psycopg2.extensions import connection as PostgresConnection  # noqa: N812  # a class
 from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import Pool
@@ -69,6 +69,15 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     ) -> Self:
         """Return the storage that dagster.yaml describes."""
         return cls(pg_url_from_config(config_value), inst_data)
+
+
+@event.listens_for(Pool, "connect")
+def _speak_utc(connection: object, *_: object) -> None:
+    """Have times kept in UTC: Dagster reads them as such, whatever zone the server has."""
+    if isinstance(connection, PostgresConnection):
+        with connection.cursor() as cursor:
+            cursor.execute("SET timezone TO 'UTC'")
+        connection.commit()
 
 
 @event.listens_for(Pool, "checkout")

@@ -48,7 +48,7 @@ def main(command: list[str]) -> int:
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(each, pass_on)
     for event in _events(output):
-        print(event, flush=True)  # noqa: T201
+        print(event, flush=True)  # noqa: T201  # the log
     code = service.wait()
     return code if code >= 0 else _KILLED - code
 

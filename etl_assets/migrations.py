@@ -10,14 +10,9 @@ from typing import Any
 from psycopg.rows import tuple_row
 
 from etl_assets.errors import EtlError, SchemaMissing
-from etl_assets.resources.warehouse import (
-    COPYING_LOCK,
-    MIGRATION_LOCK,
-    WRITER_LOCK,
-    Connection,
-    Warehouse,
-    rows,
-)
+from etl_assets.resources.database import Connection, rows
+from etl_assets.resources.transactions import COPYING_LOCK, MIGRATION_LOCK, WRITER_LOCK
+from etl_assets.resources.warehouse import Warehouse
 from etl_assets.statements import MIGRATIONS, statement
 
 
@@ -102,16 +97,16 @@ def _refuse_foreign_tables(connection: Connection) -> None:
 
 def _apply(warehouse: Warehouse) -> None:
     # yoyo is a tenth of a second to import and only this needs it.
-    from yoyo import read_migrations  # noqa: PLC0415
-    from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend  # noqa: PLC0415
-    from yoyo.connections import parse_uri  # noqa: PLC0415
+    from yoyo import read_migrations
+    from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+    from yoyo.connections import parse_uri
 
     class Backend(PostgresqlPsycopgBackend):
         """yoyo's PostgreSQL on our own connections, its tables in schema `etl`."""
 
         schema = "etl"
 
-        def connect(self, dburi: object) -> object:  # noqa: ARG002
+        def connect(self, dburi: object) -> object:  # noqa: ARG002  # ours is known
             connection: Any = warehouse.open()
             connection.row_factory = tuple_row
             return connection

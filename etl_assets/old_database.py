@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from etl_assets.errors import EtlError
 from etl_assets.order_log.columns import NEEDED_COLUMNS
-from etl_assets.resources.warehouse import Connection, rows
+from etl_assets.resources.database import Connection, rows
 
 FACTS = "mart.f_sales"
 ORDERS = "staging.user_order_log"

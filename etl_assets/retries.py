@@ -8,6 +8,7 @@ switched off: two layers would multiply.
 
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import ParamSpec, TypeVar
 
 from tenacity import (
@@ -38,13 +39,14 @@ class Transient(Exception):
 
 def is_transient(status: int) -> bool:
     """Return whether an HTTP status tells of a fault that is expected to pass."""
-    return status in {408, 429} or status >= 500  # noqa: PLR2004
+    passing = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+    return status in passing or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def retry_after(header: str | None) -> float | None:
     """Return the seconds to wait that a header `Retry-After` asks for, in seconds or by date."""
-    from urllib3.exceptions import InvalidHeader  # noqa: PLC0415
-    from urllib3.util import Retry  # noqa: PLC0415
+    from urllib3.exceptions import InvalidHeader
+    from urllib3.util import Retry
 
     try:
         return Retry().parse_retry_after(header) if header else None

@@ -4,14 +4,17 @@ With `DAGSTER_HOME` set the runs show in the UI like any other; without it Dagst
 and the warehouse's own record is enough.
 """
 
+import signal
 import sys
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
+from socket import socketpair
+from threading import current_thread, main_thread
 from typing import Any
 
 import dagster as dg
@@ -33,6 +36,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from yaml import YAMLError
 
 from etl_assets.assets.common import PLANNED_TAG
+from etl_assets.automation.jobs import NOT_AGAIN
 from etl_assets.automation.run_history import what_failed
 from etl_assets.errors import EtlError
 from etl_assets.settings import DagsterSettings
@@ -80,6 +84,8 @@ class Runner:
     ) -> Outcome:
         """Run a job for consecutive days, or for none where it has no partitions.
 
+        A run that is interrupted or killed is not run again by a daemon: who ran it is told.
+
         Args:
             job: the job's name.
             days: consecutive days, loaded in one run.
@@ -90,10 +96,11 @@ class Runner:
 
         Raises:
             EtlError: Dagster's storage can't be used.
-            KeyboardInterrupt: the run was interrupted, and has ended as failed.
+            KeyboardInterrupt: it was interrupted. The run has ended as failed, unless it was at its
+                very end.
         """
         run_id = str(uuid.uuid4())
-        tags = {PLANNED_TAG: "true"} if planned else {}
+        tags = NOT_AGAIN | ({PLANNED_TAG: "true"} if planned else {})
         if len(days) == 1:
             tags[PARTITION_NAME_TAG] = str(days[0])
         elif days:
@@ -102,7 +109,7 @@ class Runner:
         if on_step:
             self._instance.add_event_listener(run_id, _step_listener(on_step))
         job_def = self._defs.resolve_job_def(job)
-        with _storage_errors():
+        with _storage_errors(), _noted_interrupts() as was_interrupted:
             # What `execute_in_process` does, which can't say where the job comes from: without that
             # the UI's timeline and the job's page leave the run out.
             run = self._instance.create_run_for_job(
@@ -117,8 +124,8 @@ class Runner:
                 remote_job_origin=_code_location().get_job_origin(job),
             )
             result = execute_run(InMemoryJob(job_def), run, self._instance)
-        if any(_is_interruption(event) for event in result.all_events):
-            raise KeyboardInterrupt
+            if was_interrupted() or any(_is_interruption(event) for event in result.all_events):
+                raise KeyboardInterrupt
         return Outcome(run_id, None if result.success else what_failed(result.all_events))
 
 
@@ -191,6 +198,32 @@ def _is_interruption(event: dg.DagsterEvent) -> bool:
         event.event_type is dg.DagsterEventType.RUN_FAILURE
         and event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
     )
+
+
+@contextmanager
+def _noted_interrupts() -> Generator[Callable[[], bool]]:
+    """Give a function that says whether Ctrl-C or SIGTERM has come.
+
+    Dagster looks for one at the beginning of each step, and forgets one that comes after the last.
+    """
+    if current_thread() is not main_thread():  # where no signal is handled
+        yield lambda: False
+        return
+    noted, pythons_end = socketpair()
+    with noted, pythons_end:
+        noted.setblocking(False)
+        pythons_end.setblocking(False)
+
+        def was_interrupted() -> bool:
+            with suppress(BlockingIOError):
+                return not {signal.SIGINT, signal.SIGTERM}.isdisjoint(noted.recv(1 << 10))
+            return False
+
+        before = signal.set_wakeup_fd(pythons_end.fileno(), warn_on_full_buffer=False)
+        try:
+            yield was_interrupted
+        finally:
+            signal.set_wakeup_fd(before)
 
 
 def _step_listener(on_step: Callable[[str], None]) -> Callable[[dg.EventLogEntry], None]:

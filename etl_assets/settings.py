@@ -82,8 +82,8 @@ def _dagster_url(url: SecretStr) -> SecretStr:
 
 
 def _require_postgres(address: str) -> None:
-    from psycopg import ProgrammingError  # noqa: PLC0415
-    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
 
     try:
         parts = conninfo_to_dict(address)
@@ -163,7 +163,7 @@ class Settings(BaseSettings):
         """
         load_dotenv(Path(".env"))
         try:
-            return cls(**given)  # pyright: ignore[reportArgumentType]
+            return cls(**given)  # pyright: ignore[reportArgumentType]  # texts, to be read
         except ValidationError as error:
             raise ConfigurationError("\n".join(_complaints(error))) from None
 

@@ -12,6 +12,7 @@ The rules, the first that applies:
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -118,12 +119,29 @@ class Source:
         """
         if not new:
             if ready := self.reports():
-                return ready[0]
+                return self.take_up_report() or ready[0]
             if pending := self._warehouse.rows("etl/pending_reports"):
                 return self._poll(pending[0]["task_id"], on_wait)
         task_id = self._api.generate_report()
         self._warehouse.execute("etl/record_task", {"task_id": task_id})
         return self._poll(task_id, on_wait)
+
+    def take_up_report(self) -> Report | None:
+        """Return the report that was asked for last, if it has become ready since.
+
+        Whoever has asked for it has given up waiting, or was killed. What the API can't say of it
+        now is no error: there are other reports.
+        """
+        reports = self._warehouse.rows("etl/reports")
+        if not reports or reports[0]["ready_at"]:
+            return None
+        task_id = reports[0]["task_id"]
+        report = None
+        with suppress(EtlError):
+            report = self._api.get_report(task_id)
+        if report is not None:
+            self._record(task_id, report)
+        return report
 
     def reports(self) -> list[Report]:
         """Return the reports that are ready, the newest first."""
@@ -209,11 +227,16 @@ class Source:
         except RetryError as error:
             raise Unavailable(
                 f"The report of task {task_id} is still RUNNING after "
-                f"{self._api.poll_timeout_seconds:g} s (ETL_POLL_TIMEOUT_SECONDS). Run it again "
-                "to go on waiting, or ask for another: etl-assets backfill --new-report"
+                f"{self._api.poll_timeout_seconds:g} s (ETL_POLL_TIMEOUT_SECONDS). The next "
+                "run looks whether it is ready, and takes it then; to ask for another, run: "
+                "etl-assets backfill --new-report"
             ) from error
         if report is None:
             raise AssertionError("tenacity returns the first result that is not None")
+        self._record(task_id, report)
+        return report
+
+    def _record(self, task_id: str, report: Report) -> None:
         self._warehouse.execute(
             "etl/record_report",
             {
@@ -224,7 +247,6 @@ class Source:
                 "paths": dict(report.paths),
             },
         )
-        return report
 
     def _kept(self, days: Sequence[date]) -> dict[date, dict[str, Any]]:
         """Return from where the days are staged; adopted days never came from the source."""

@@ -10,7 +10,8 @@ import psycopg
 from etl_assets.copying import CopiedFile, FileToCopy, Staged, copy_in, run_copying, swap_in
 from etl_assets.errors import EtlError, FileRefused, ObjectChanged
 from etl_assets.resources import ObjectStore, Warehouse
-from etl_assets.resources.warehouse import Connection, copying, lock_writer, rows
+from etl_assets.resources.database import Connection, rows
+from etl_assets.resources.transactions import copying, lock_writer
 from etl_assets.source import RawFile
 
 
@@ -20,30 +21,35 @@ def stage(
     days: Sequence[date],
     *,
     run_id: str,
-    root_run_id: str | None = None,
+    done_again: Sequence[str] = (),
     only_changed: bool,
     max_rejected_share: float,
 ) -> Staged:
     """Replace the days in staging by what their recorded objects hold, all at once.
 
     With `only_changed`, days that staging holds from the same version of the object are left out.
-    `root_run_id` is the run that this one does again, and whose objects it takes. If the database
-    breaks off, the objects are read again.
+    `done_again` are the runs that this one does again, the latest first: where it has looked for no
+    object itself, it takes theirs. If the database breaks off, the objects are read again.
 
     Raises:
         FileRefused: an object can't be read for sure, or too many of its rows are wrong.
         ObjectChanged: an object was replaced since it was found.
         EtlError: no object was found for a day yet.
     """
-    run_ids = [run_id, *([root_run_id] if root_run_id else [])]
-    found = warehouse.rows("etl/raw_files", {"days": list(days), "run_ids": run_ids})
-    raw_files = [RawFile.from_row(row) for row in found]
-    _require_found(days, raw_files)
-    if only_changed:
-        raw_files = warehouse.run(lambda connection: _changed(connection, raw_files))
+
+    def find(connection: Connection) -> tuple[list[RawFile], dict[str, tuple[date, date]]]:
+        run_ids = [run_id, *done_again]
+        found = rows(connection, "etl/raw_files", {"days": list(days), "run_ids": run_ids})
+        raw_files = [RawFile.from_row(row) for row in found]
+        _require_found(days, raw_files)
+        if only_changed:
+            raw_files = _changed(connection, raw_files)
+        return raw_files, _ranges(connection)
+
+    raw_files, ranges = warehouse.run(find)
     if not raw_files:
         return Staged([], {})
-    files = _files(store, raw_files, _ranges(warehouse))
+    files = _files(store, raw_files, ranges)
 
     def load(connection: Connection) -> Staged:
         with copying(connection):
@@ -87,9 +93,9 @@ def _changed(connection: Connection, raw_files: Sequence[RawFile]) -> list[RawFi
     ]
 
 
-def _ranges(warehouse: Warehouse) -> dict[str, tuple[date, date]]:
+def _ranges(connection: Connection) -> dict[str, tuple[date, date]]:
     """Return the first and the last day of each report."""
-    reports = warehouse.rows("etl/ready_reports")
+    reports = rows(connection, "etl/ready_reports")
     return {row["report_id"]: (row["start_day"], row["end_day"]) for row in reports}
 
 
@@ -113,19 +119,22 @@ def _files(
 
 def _refuse_if_mostly_wrong(file: CopiedFile, max_share: float) -> None:
     """Refuse a file if too many rows of one of the days, or of it all, are wrong."""
-    total = file.counts.drop("partition_day").sum().row(0, named=True)
-    for what, count in [("the file", total)] + [(str(day), file.count(day)) for day in file.days]:
-        rejected, rows_read = count["rejected"], count["rows_read"]
-        if rows_read and rejected / rows_read > max_share:
+    total = file.counts.by_day.drop("partition_day").sum().row(0, named=True)
+    days = {str(day): file.counts.of(day) for day in file.days}
+    for what, count in {"the file": total, **days}.items():
+        # Copies count as little among all rows as they do among the wrong ones.
+        rejected, distinct = count["rejected"], count["rows_read"] - count["copies"]
+        if distinct and rejected / distinct > max_share:
+            reasons = file.counts.reasons.sort("rows", descending=True).head(5)
             said = "; ".join(
                 f"{row['reason']} ({row['rows']} rows, the first in line {row['first_line']})"
-                for row in file.reasons.sort("rows", descending=True).head(5).iter_rows(named=True)
+                for row in reasons.iter_rows(named=True)
             )
             raise FileRefused(
                 f"{file.raw_files[0].stored.uri} is refused, nothing of it was loaded: {rejected} "
-                f"of {rows_read} rows of {what} are wrong, more than the share of {max_share:g} "
-                f"(ETL_MAX_REJECTED_SHARE). {said}. Have the source deliver it again, or accept a "
-                "larger share"
+                f"of {distinct} rows of {what} are wrong, copies left out, more than the share of "
+                f"{max_share:g} (ETL_MAX_REJECTED_SHARE). {said}. Have the source deliver it "
+                "again, or accept a larger share"
             )
 
 

@@ -80,6 +80,12 @@ class OpenPipeline(Protocol):
     ) -> Pipeline: ...
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes `--numprocesses=auto` is: a test waits for servers now and then."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWorld]:
     with EmbeddedWorld(tmp_path_factory.mktemp("world"), today=MONDAY, report_seconds=0) as world:

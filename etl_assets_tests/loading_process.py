@@ -9,8 +9,8 @@ from datetime import date
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 
-import boto3  # noqa: F401  # the clients import it when they are used
-import psycopg  # noqa: F401
+import boto3  # noqa: F401  # pyright: ignore[reportUnusedImport]  # the clients import it when they are used
+import psycopg  # noqa: F401  # pyright: ignore[reportUnusedImport]  # likewise
 
 from etl_assets.assets.mart import load_mart
 from etl_assets.assets.raw import locate

@@ -238,10 +238,13 @@ class Model:
             reading = read(version.delivery)
         except Refused as refused:
             raise FileRefused from refused
-        shares = [(len(reading.rejected), reading.rows)] + [
-            (len(reading.rejected_of(day)), reading.rows_by_day.get(day, 0)) for day in days
+        # Of the rows that are no copies.
+        shares = [(len(reading.rejected), len(reading.orders))] + [
+            (len(reading.rejected_of(day)), len(reading.orders_of(day))) for day in days
         ]
-        if any(rows and rejected / rows > self.max_rejected_share for rejected, rows in shares):
+        if any(
+            wrong and wrong / (wrong + right) > self.max_rejected_share for wrong, right in shares
+        ):
             raise FileRefused
         return reading
 

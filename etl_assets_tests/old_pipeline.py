@@ -11,7 +11,7 @@ from typing import Literal
 
 import psycopg
 
-from etl_assets.order_log.reading import KNOWN_COLUMNS
+from etl_assets.order_log.columns import KNOWN_COLUMNS
 from etl_assets_tests.files import ORDER, csv_file, without
 from etl_assets_tests.oracle import Delivery
 from etl_assets_tests.pipeline import Row
@@ -145,13 +145,14 @@ class OldPipeline:
         """Load the raw rows of a file, copies and all, as the old DAG does."""
         self.query("TRUNCATE staging.user_order_log RESTART IDENTITY")
         columns = [name for name in KNOWN_COLUMNS if name != "uniq_id" or self._kind == "doubled"]
+        copying = f"COPY staging.user_order_log ({', '.join(columns)}) FROM STDIN"
         with (
             psycopg.connect(self.url) as connection,
             connection.cursor() as cursor,
-            cursor.copy(f"COPY staging.user_order_log ({', '.join(columns)}) FROM STDIN") as copy,
+            cursor.copy(copying.encode()) as copy,
         ):
             for row in rows:
-                values = ORDER | row
+                values = {**ORDER, **row}
                 copy.write_row([values[name] for name in columns])
         self.query(_DIMENSIONS)
         self.query(_FACTS[self._kind])

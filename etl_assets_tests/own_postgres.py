@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -83,7 +83,7 @@ class OwnPostgres:
 
 
 @contextmanager
-def own_postgres(folder: Path) -> Iterator[OwnPostgres]:
+def own_postgres(folder: Path) -> Generator[OwnPostgres]:
     """Start one with the users of the tests and the schema; it is deleted in the end."""
     postgres = EmbeddedPostgres(folder)
     with postgres, Severing(postgres.url("postgres")) as way:

@@ -1,7 +1,7 @@
 """The pipeline as a test runs it: jobs in this process, on real parts, and what they leave."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
@@ -141,7 +141,7 @@ class Pipeline:
         planned: bool = False,
         max_rejected_share: float = 0.01,
         run_id: str | None = None,
-        root_run_id: str | None = None,
+        done_again: Sequence[str] = (),
     ) -> Staged:
         """Do the part of `stage` that comes after finding the objects."""
         return stage(
@@ -149,7 +149,7 @@ class Pipeline:
             self.object_store,
             days,
             run_id=run_id or a_run(),
-            root_run_id=root_run_id,
+            done_again=done_again,
             only_changed=planned,
             max_rejected_share=max_rejected_share,
         )

@@ -1,6 +1,6 @@
 """A proxy in front of the object store, for what a store does when it is not well."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -31,7 +31,7 @@ class StoreProxy:
 
 
 @contextmanager
-def proxy_of(store_url: str) -> Iterator[StoreProxy]:
+def proxy_of(store_url: str) -> Generator[StoreProxy]:
     """Start a proxy that passes on what is asked of the store, byte for byte."""
     proxy = StoreProxy()
 

@@ -17,11 +17,12 @@ from etl_assets.assets.common import mart_key
 from etl_assets.definitions import build_defs
 from etl_assets.embedded.simulator import Fault, GivenFiles
 from etl_assets.errors import EtlError, Unavailable
-from etl_assets.resources.warehouse import loading
+from etl_assets.resources.transactions import loading
 from etl_assets.resources.webhook import Webhook
 from etl_assets.settings import PartitionSettings
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.files import MONDAY, TUESDAY, csv_file, order
+from etl_assets_tests.other_location import fail_elsewhere
 from etl_assets_tests.pipeline import Pipeline
 
 
@@ -51,7 +52,7 @@ def receiver() -> Iterator[Receiver]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # as it is named
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
@@ -91,6 +92,20 @@ def test_each_failed_run_is_posted_once_with_its_days_and_what_to_do(
     (text,) = receiver.texts
     assert f"run {run_id} of order_backfill for {MONDAY} to {TUESDAY} (2 days) failed: " in text
     assert "Have the source deliver it again" in text
+
+
+def test_what_fails_in_another_code_location_is_not_posted(
+    pipeline: Pipeline, receiver: Receiver
+) -> None:
+    cursor = tick(pipeline, None)
+    receiver.texts.clear()
+    fail_elsewhere(pipeline.instance)
+    cursor = tick(pipeline, cursor)
+    assert receiver.texts == []
+    pipeline.simulator.redeliver_report(b"no such header\n")
+    run_id = pipeline.fail(MONDAY).run_id
+    tick(pipeline, cursor)
+    assert run_id in receiver.texts[0]
 
 
 def test_what_could_not_be_posted_is_posted_by_the_next_tick(

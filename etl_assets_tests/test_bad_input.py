@@ -1,7 +1,7 @@
 """Files of every kind, from the object store to the mart.
 
 Each ends as the model says: a right row, a row in quarantine with its reason, or a refusal that
-changes nothing. What a file's bytes mean is `order_log.test_reading`'s; here they have to get
+changes nothing. What a file's bytes mean is for the tests of `order_log`; here they have to get
 through all of the pipeline, and one after the other through the same tables.
 """
 
@@ -27,7 +27,8 @@ from etl_assets_tests.files import (
     without,
 )
 from etl_assets_tests.oracle import Delivery, ReasonKind, Refused
-from etl_assets_tests.order_log.test_reading import bodies, reason_kind
+from etl_assets_tests.order_log.odd_files import bodies
+from etl_assets_tests.order_log.reading import reason_kind
 from etl_assets_tests.pipeline import Pipeline, holding
 
 GOOD = (order(MONDAY, "a", item_id=1), order(MONDAY, "b", item_id=2, status="refunded"))

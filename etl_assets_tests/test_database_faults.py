@@ -8,7 +8,7 @@ days.
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
@@ -104,7 +104,7 @@ def fails_and_then_loads(
 
 
 @contextmanager
-def held_up(pipeline: Pipeline, table: str) -> Iterator[int]:
+def held_up(pipeline: Pipeline, table: str) -> Generator[int]:
     """Load in the background, and give the load's backend once it waits for the table."""
     with ThreadPoolExecutor(1) as pool:
         with closing(psycopg.connect(pipeline.owners_url)) as holder:
@@ -145,7 +145,7 @@ def test_a_load_rides_out_an_administrator_who_ends_its_session(
 
 
 @contextmanager
-def limited(server: OwnPostgres, setting: str, value: str) -> Iterator[None]:
+def limited(server: OwnPostgres, setting: str, value: str) -> Generator[None]:
     """Set a limit for the pipeline's user."""
     role, name = Identifier(WRITER), Identifier(setting)
     server.execute(SQL("ALTER ROLE {} SET {} = {}").format(role, name, Literal(value)))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,13 +14,14 @@ import pytest
 from etl_assets.assets.checks import CHECKS
 from etl_assets.assets.mart import LINEAGE, TABLES
 from etl_assets.automation.jobs import JOBS, ORDER_BACKFILL, ORDER_INCREMENT, ORDER_REPORT_JOB
+from etl_assets.automation.run_history import is_ours
 from etl_assets.definitions import build_defs, defs
 from etl_assets.errors import ConfigurationError
 from etl_assets.settings import PartitionSettings
 from etl_assets_tests.conftest import OpenPipeline
 
 DIMENSIONS = ["mart/d_calendar", "mart/d_city", "mart/d_customer", "mart/d_item"]
-GRAPH = {
+GRAPH: Mapping[str, tuple[str, list[str]]] = {
     "order_report": ("source", []),
     "raw/user_order_log": ("raw", ["order_report"]),
     "staging/user_order_log": ("staging", ["raw/user_order_log"]),
@@ -44,8 +46,7 @@ def definitions() -> dg.Definitions:
     return build_defs(PartitionSettings.read())
 
 
-def keys(found: object) -> list[str]:
-    assert isinstance(found, (set, frozenset, list, tuple))
+def keys(found: Iterable[dg.AssetKey]) -> list[str]:
     return sorted(key.to_user_string() for key in found)
 
 
@@ -95,6 +96,15 @@ def test_an_asset_says_what_it_is_whose_and_where(name: str) -> None:
     assert spec.kinds
     schema = "etl" if name in {"order_report", "raw/user_order_log"} else name.partition("/")[0]
     assert str(spec.metadata["dagster/table_name"]).startswith(f"{schema}.")
+
+
+@pytest.mark.parametrize("name", GRAPH)
+def test_a_run_of_any_asset_is_known_to_be_ours(name: str) -> None:
+    key = dg.AssetKey.from_user_string(name)
+    run = dg.DagsterRun("__ASSET_JOB", asset_selection=frozenset({key}))
+    assert is_ours(run)
+    check = frozenset({dg.AssetCheckKey(key, "any")})
+    assert is_ours(dg.DagsterRun("__ASSET_JOB", asset_check_selection=check))
 
 
 def test_the_jobs_run_the_graph_or_their_part_of_it() -> None:

@@ -11,6 +11,7 @@ from etl_assets.embedded.simulator import GivenFiles
 from etl_assets.settings import PartitionSettings
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.files import MONDAY, TUESDAY, WEDNESDAY, csv_file, order
+from etl_assets_tests.other_location import fail_elsewhere
 from etl_assets_tests.pipeline import Pipeline
 
 BROKEN = b"no such header\n"
@@ -42,6 +43,11 @@ def test_a_day_that_failed_is_listed_until_it_is_loaded(pipeline: Pipeline) -> N
     assert "the header lacks date_time" in why
     pipeline.simulator.redeliver(TUESDAY, csv_file(order(TUESDAY)))
     pipeline.run(TUESDAY)
+    assert failed(pipeline) == {}
+
+
+def test_what_fails_in_another_code_location_is_none_of_them(pipeline: Pipeline) -> None:
+    fail_elsewhere(pipeline.instance)
     assert failed(pipeline) == {}
 
 
@@ -82,7 +88,9 @@ def test_the_sensor_records_the_check_whenever_its_outcome_is_another(pipeline: 
     pipeline.fail(TUESDAY)
     bad, cursor = tick(cursor)
     assert not bad.passed
-    (record,) = bad.metadata["repair"].value.records
+    repairs = bad.metadata["repair"]
+    assert isinstance(repairs, dg.TableMetadataValue)
+    (record,) = repairs.records
     assert record.data["repair"] == f"etl-assets backfill --from {TUESDAY} --to {TUESDAY}"
     assert record.data["what the mart holds"] == "nothing"
     assert not pipeline.tick("failed_days", cursor).asset_events

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 from etl_assets.errors import EtlError, SchemaMissing
 from etl_assets.migrations import migrate, require_schema
 from etl_assets.resources import Warehouse
-from etl_assets.resources.warehouse import Connection, copying, lock_writer, writing
+from etl_assets.resources.database import Connection
+from etl_assets.resources.transactions import copying, lock_writer, writing
 from etl_assets.statements import MIGRATIONS
 from etl_assets_tests.conftest import PASSWORD, MakeDatabase, as_user
 from etl_assets_tests.pipeline import Row

@@ -1,6 +1,6 @@
 """What the planner says is next, in every situation that it knows."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
@@ -28,7 +28,7 @@ from etl_assets.automation.planner import (
 from etl_assets.automation.run_history import report_tags
 from etl_assets.definitions import build_defs
 from etl_assets.embedded.simulator import Fault, GivenFiles
-from etl_assets.resources.warehouse import loading
+from etl_assets.resources.transactions import loading
 from etl_assets.settings import PartitionSettings
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.files import MONDAY, THURSDAY, TUESDAY, WEDNESDAY, csv_file, order
@@ -67,7 +67,7 @@ def under_way(
 
 
 @contextmanager
-def report_asked_for(pipeline: Pipeline, hours_ago: float) -> Iterator[Planner]:
+def report_asked_for(pipeline: Pipeline, hours_ago: float) -> Generator[Planner]:
     interval = timedelta(hours=hours_ago)
     pipeline.query("UPDATE etl.report SET requested_at = %s", datetime.now(UTC) - interval)
     yield pipeline.planner()
@@ -172,9 +172,25 @@ def test_a_day_that_should_be_there_needs_a_fresh_report_once_in_24_hours(
     with report_asked_for(pipeline, hours_ago=24.1) as planner:
         assert isinstance(planner.next(), AskForReport)
     # Neither a failed try nor one that is not ready yet is followed by another.
-    pipeline.simulator.faults.add(Fault("/get_report", status=403))
+    pipeline.simulator.faults.add(Fault("/get_report", status=403, times=2))
     pipeline.fail(job=ORDER_REPORT_JOB, ops={"order_report": {"config": {"new_report": True}}})
     assert isinstance(pipeline.planner().next(), Wait)
+    # Once it is ready, though nobody waits for it any more, it is taken.
+    assert len(pipeline.source.reports()) == 1
+    assert isinstance(pipeline.planner().next(), Wait)
+    assert len(pipeline.source.reports()) == 2
+
+
+def test_a_fresh_report_that_some_run_waits_for_is_left_to_it(pipeline: Pipeline) -> None:
+    pipeline.load(SUNDAY_BEFORE, MONDAY)
+    pipeline.simulator.today = TUESDAY
+    pipeline.warehouse.execute(
+        "etl/record_task", {"task_id": pipeline.report_api.generate_report()}
+    )
+    under_way(pipeline, ORDER_REPORT_JOB, dg.DagsterRunStatus.STARTED)
+    pipeline.simulator.calls.clear()
+    assert isinstance(pipeline.planner().next(), Wait)
+    assert calls(pipeline, "/get_report") == 0
 
 
 def test_a_report_that_cannot_even_be_asked_for_is_tried_three_times(
@@ -186,6 +202,7 @@ def test_a_report_that_cannot_even_be_asked_for_is_tried_three_times(
     pipeline.simulator.faults.add(Fault("/generate_report", status=403, times=None))
     job = build_defs(PartitionSettings.read()).resolve_job_def(ORDER_REPORT_JOB)
     config = {"ops": {"order_report": {"config": {"new_report": True}}}}
+    held: list[Wait | Blocked] = []
     for _ in range(3):
         monkeypatch.setenv("ETL_RETRY_PAUSE_SECONDS", "0")
         decision = pipeline.planner().next()
@@ -197,11 +214,14 @@ def test_a_report_that_cannot_even_be_asked_for_is_tried_three_times(
             raise_on_error=False,
         )
         monkeypatch.delenv("ETL_RETRY_PAUSE_SECONDS")
-        held = pipeline.planner().next()
-        assert isinstance(held, Wait | Blocked)
-        assert held.why.startswith(f"the new report for {TUESDAY} has failed ")
-    assert isinstance(held, Blocked)
-    assert f"--new-report --from {TUESDAY} --to {TUESDAY}" in held.remedy
+        decision = pipeline.planner().next()
+        assert isinstance(decision, Wait | Blocked)
+        assert decision.why.startswith(f"the new report for {TUESDAY} has failed ")
+        held.append(decision)
+    *waits, blocked = held
+    assert all(isinstance(decision, Wait) for decision in waits)
+    assert isinstance(blocked, Blocked)
+    assert f"--new-report --from {TUESDAY} --to {TUESDAY}" in blocked.remedy
 
 
 def test_a_fresh_report_that_is_being_asked_for_is_waited_for(pipeline: Pipeline) -> None:
@@ -224,7 +244,7 @@ def test_a_day_that_the_source_no_longer_has_needs_somebody(pipeline: Pipeline) 
         f"the source no longer has {TUESDAY}: it is between two reports, and its increment is not "
         "there"
     )
-    assert "set ETL_START_DATE to a day after it" in decision.remedy
+    assert f"set ETL_START_DATE to {WEDNESDAY}. " in decision.remedy
     pipeline.files.increments[TUESDAY] = body
     assert pipeline.planner().next() == Load(TUESDAY)
 
@@ -238,7 +258,7 @@ def test_an_api_that_is_down_is_unavailable(pipeline: Pipeline) -> None:
     decision = pipeline.planner().next()
     assert isinstance(decision, Unavailable)
     assert "GET http://127.0.0.1" in decision.error
-    assert "Check REPORT_API_URL and the network" in decision.error
+    assert "Check REPORT_API_URL, the network" in decision.error
 
 
 def test_a_loaded_report_needs_no_api(pipeline: Pipeline) -> None:

@@ -1,6 +1,7 @@
 """The sensors and the schedule: what a tick asks Dagster to run, on a real instance and source."""
 
 import socket
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
@@ -22,9 +23,10 @@ from dagster._core.scheduler.instigation import (
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from etl_assets.automation.jobs import ORDER_INCREMENT, ORDER_REPORT_JOB
+from etl_assets.automation.run_history import planned_tags
 from etl_assets.definitions import build_defs
 from etl_assets.embedded.simulator import Fault, GivenFiles
-from etl_assets.resources.warehouse import loading
+from etl_assets.resources.transactions import loading
 from etl_assets.settings import PartitionSettings
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.files import MONDAY, TUESDAY, WEDNESDAY, csv_file, order
@@ -71,17 +73,16 @@ def test_days_are_loaded_strictly_in_order_and_then_waited_for(pipeline: Pipelin
     pipeline.holds(holding(pipeline.files, MONDAY, TUESDAY, WEDNESDAY))
 
 
-@pytest.mark.usefixtures("pipeline")
-def test_the_schedule_asks_for_the_same_day() -> None:
+def test_the_schedule_asks_for_the_same_day_and_ends_killed_runs_too(pipeline: Pipeline) -> None:
     repository = build_defs(PartitionSettings.read()).get_repository_def()
     # A schedule's context opens its instance by reference, which one in memory does not have.
-    with (
-        dg.DagsterInstance.local_temp() as instance,
-        dg.build_schedule_context(instance, datetime.now(UTC)) as context,
-    ):
+    pipeline.instance = pipeline.open_for_the_test.enter_context(dg.DagsterInstance.local_temp())
+    killed = started(pipeline, ORDER_INCREMENT, TUESDAY, timedelta(seconds=70))
+    with dg.build_schedule_context(pipeline.instance, datetime.now(UTC)) as context:
         request = repository.get_schedule_def("daily_increment")(context)
     assert isinstance(request, dg.RunRequest)
     assert request.partition_key == str(TUESDAY)
+    assert status(pipeline, killed) is dg.DagsterRunStatus.FAILURE
 
 
 def test_the_sensor_leaves_the_day_to_a_tick_of_the_schedule_that_goes_on(
@@ -158,13 +159,17 @@ def test_a_day_whose_run_is_about_to_start_is_not_launched_again(
 
 
 def started(
-    pipeline: Pipeline, job: str | dg.JobDefinition, day: date | None, ago: timedelta
+    pipeline: Pipeline,
+    job: str | dg.JobDefinition,
+    day: date | None,
+    ago: timedelta,
+    tags: Mapping[str, str] | None = None,
 ) -> str:
     """Let there be a run that has started and has said nothing since; return its id."""
     if isinstance(job, str):
         job = build_defs(PartitionSettings.read()).resolve_job_def(job)
-    tags = {PARTITION_NAME_TAG: str(day)} if day else None
-    run = pipeline.instance.create_run_for_job(job, tags=tags)
+    of_day = {PARTITION_NAME_TAG: str(day)} if day else {}
+    run = pipeline.instance.create_run_for_job(job, tags={**of_day, **(tags or {})})
     event = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, job.name)
     at = (datetime.now(UTC) - ago).timestamp()
     pipeline.instance.handle_new_event(
@@ -240,6 +245,18 @@ def test_three_failures_with_growing_pauses_end_in_a_clear_stop(
     stopped = why_not(pipeline)
     assert "has failed 3 times" in stopped
     assert f"etl-assets backfill --from {TUESDAY} --to {TUESDAY}" in stopped
+
+
+def test_a_run_that_somebody_terminates_does_not_come_back_at_once(
+    pipeline: Pipeline, environment: pytest.MonkeyPatch
+) -> None:
+    run_id = started(pipeline, ORDER_INCREMENT, TUESDAY, timedelta(), planned_tags(TUESDAY))
+    run = pipeline.instance.get_run_by_id(run_id)
+    assert run
+    pipeline.instance.report_run_canceled(run)
+    assert "is tried again at" in why_not(pipeline)
+    environment.setenv("ETL_RETRY_PAUSE_SECONDS", "0")
+    assert launch(pipeline) == [TUESDAY]
 
 
 def test_a_failed_reload_of_a_loaded_day_stops_nothing(pipeline: Pipeline) -> None:

@@ -12,10 +12,11 @@ import dagster as dg
 from etl_assets.assets.common import mart_key
 from etl_assets.partitions import in_words
 from etl_assets.resources import Warehouse
-from etl_assets.resources.warehouse import Connection, reading, rows
+from etl_assets.resources.database import Connection, rows
+from etl_assets.resources.transactions import reading
 
 CHECKS = {
-    "every_fact_has_its_dimensions": ("f_sales", "Every fact finds its day, item, customer, city."),
+    "every_fact_has_its_dimensions": ("f_sales", "The days' facts find day, item, customer, city."),
     "facts_equal_staging": ("f_sales", "Rows, quantity and revenue are those of staging."),
     "weekly_equals_facts": (
         "f_customer_retention_weekly",

@@ -8,10 +8,11 @@ from typing import Any
 
 import dagster as dg
 
-from etl_assets.errors import EtlError, Unavailable
+from etl_assets.errors import EtlError
 from etl_assets.partitions import days_of
 from etl_assets.resources import Warehouse, WarehouseResource
-from etl_assets.resources.warehouse import Connection, loading, rows
+from etl_assets.resources.database import Connection, rows
+from etl_assets.resources.transactions import loading
 
 # Backfill policies are beta, and what makes a range one run: known, and pinned with Dagster.
 warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
@@ -50,7 +51,7 @@ def plain_failure() -> Generator[None]:
     try:
         yield
     except EtlError as error:
-        raise dg.Failure(str(error), allow_retries=isinstance(error, Unavailable)) from error
+        raise dg.Failure(str(error)) from error
 
 
 @contextmanager

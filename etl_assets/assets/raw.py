@@ -22,7 +22,7 @@ from etl_assets.resources import (
     Warehouse,
     WarehouseResource,
 )
-from etl_assets.resources.warehouse import Connection, execute
+from etl_assets.resources.database import Connection, execute
 from etl_assets.source import Choice, RawFile, Source
 
 

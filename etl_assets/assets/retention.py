@@ -16,7 +16,7 @@ from etl_assets.assets.common import (
     table_schema,
 )
 from etl_assets.resources import WarehouseResource
-from etl_assets.resources.warehouse import Connection, rows
+from etl_assets.resources.database import Connection, rows
 
 _KEY = mart_key("f_customer_retention")
 _WEEKLY = mart_key("f_customer_retention_weekly")

@@ -50,10 +50,10 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
         """Order rows of the source, one an order and status: validated, typed, copies dropped.
 
         Rows that can't be right are in `staging.rejected_row` with their reason; if their share of
-        a day or a file exceeds `ETL_MAX_REJECTED_SHARE`, nothing is loaded.
+        a day or a file, copies left out, exceeds `ETL_MAX_REJECTED_SHARE`, nothing is loaded.
         """
         # Polars takes half as long to import as Dagster, and only runs need it.
-        from etl_assets.stage import stage  # noqa: PLC0415
+        from etl_assets.stage import stage
 
         days = days_of(context.run)
         with step(context, warehouse) as house:
@@ -62,7 +62,7 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
                 object_store.connect(),
                 days,
                 run_id=context.run.run_id,
-                root_run_id=context.run.root_run_id,
+                done_again=_runs_done_again(context),
                 only_changed=is_planned(context),
                 max_rejected_share=LoadSettings.read().max_rejected_share,
             )
@@ -72,6 +72,16 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
         return dg.MaterializeResult()
 
     return staging_user_order_log
+
+
+def _runs_done_again(context: dg.AssetExecutionContext) -> list[str]:
+    """Return the runs that this one does again, the latest first, as far as they are kept."""
+    runs: list[str] = []
+    run: dg.DagsterRun | None = context.run
+    while run and run.parent_run_id:
+        runs.append(run.parent_run_id)
+        run = context.instance.get_run_by_id(run.parent_run_id)
+    return runs
 
 
 def _changes(changes: dict[str, Any]) -> dict[str, int | float]:
@@ -93,7 +103,7 @@ def _add_metadata(
 ) -> None:
     for file in staged.files:
         for raw_file in file.raw_files:
-            count = file.count(raw_file.partition_day)
+            count = file.counts.of(raw_file.partition_day)
             add_day_metadata(
                 context,
                 STAGING,

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from etl_assets.assets.common import mart_key
 from etl_assets.assets.mart import LATE_AFTER
 from etl_assets.automation.planner import AskForReport, Blocked, Load, Planner, Unavailable, Wait
-from etl_assets.automation.run_history import RunHistory
+from etl_assets.automation.run_history import RunHistory, is_ours
 from etl_assets.automation.sensors import in_time, tick_planner
 from etl_assets.errors import Unavailable as ServiceUnavailable
 from etl_assets.partitions import days_of, in_words
@@ -106,7 +106,7 @@ def _failures(instance: dg.DagsterInstance, until: int) -> tuple[list[str], int]
     texts: list[str] = []
     for record in failed:
         run = instance.get_run_by_id(record.event_log_entry.run_id)
-        if run:
+        if run and is_ours(run):
             days = days_of(run)
             of_days = f" for {in_words(days)}" if days else ""
             texts.append(

@@ -8,10 +8,15 @@ from etl_assets.assets.common import NO_FAILED_DAYS, ORDER_REPORT
 ORDER_BACKFILL = "order_backfill"
 ORDER_INCREMENT = "order_increment"
 ORDER_REPORT_JOB = "order_report_job"
+MAINTENANCE = "etl_maintenance"
+"""It says whose: each code location of an instance may well have a job of that kind."""
 
 _ALL = dg.AssetSelection.all() - dg.AssetSelection.checks(NO_FAILED_DAYS)
 NOT_AGAIN = {MAX_RETRIES_TAG: "0"}
-"""On what the planner launches: where a run was killed it plans anew, so Dagster does not retry."""
+"""On runs that Dagster does not launch again if they are killed.
+
+The planner plans anew what it has launched, and whoever runs a command is told that it has ended.
+"""
 _REPORT = dg.AssetSelection.assets(ORDER_REPORT)
 
 order_backfill = dg.define_asset_job(

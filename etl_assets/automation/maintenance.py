@@ -1,10 +1,10 @@
-"""The job `maintenance`: keeps Dagster's own storage from growing for ever.
+"""The job `etl_maintenance`: keeps Dagster's own storage from growing for ever.
 
 Dagster's open source edition deletes nothing but ticks. Here the runs go that are older than
 `ETL_KEEP_RUNS_DAYS`, and what they logged, as far as nobody needs it. Needed are the latest
 materialization of each day and the latest result of each check, which are what the UI shows of an
 asset, and failures that the planner still counts. A run that holds one of the latest stays, without
-the rest of its log.
+the rest of its log. The runs of other code locations on the same instance are theirs to keep.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from etl_assets.assets.common import plain_failure
-from etl_assets.automation.jobs import NOT_AGAIN
-from etl_assets.automation.run_history import ended_at
+from etl_assets.automation.jobs import MAINTENANCE, NOT_AGAIN
+from etl_assets.automation.run_history import ASSETS, ended_at, is_ours
 from etl_assets.errors import EtlError
 from etl_assets.partitions import days_of
 from etl_assets.resources import Warehouse, WarehouseResource
@@ -60,7 +60,10 @@ def prune(instance: dg.DagsterInstance, warehouse: Warehouse, *, keep: timedelta
         runs = {
             record.dagster_run.run_id: record.dagster_run
             for record in page
-            if not _is_counted(instance, record, loaded_at)
+            if is_ours(record.dagster_run)
+            # One that was made earlier can have ended, and logged what is the latest, after it.
+            and ended_at(record) < before
+            and not _is_counted(instance, record, loaded_at)
         }
         needed = _prune_logs(instance, list(runs), before)
         for run_id, run in runs.items():
@@ -101,12 +104,12 @@ def _pages(instance: dg.DagsterInstance, before: datetime) -> Iterator[Sequence[
 def _is_counted(
     instance: dg.DagsterInstance, record: dg.RunRecord, loaded_at: Mapping[date, datetime]
 ) -> bool:
-    """Return whether the run is a failure that the planner or a check may still count.
+    """Return whether the run is a failed try that the planner or a check may still count.
 
     That ends when each of its days was loaded since, or, where it has none, when its job succeeded.
     """
     run = record.dagster_run
-    if run.status is not dg.DagsterRunStatus.FAILURE:
+    if run.status is dg.DagsterRunStatus.SUCCESS:
         return False
     ended = ended_at(record)
     days = days_of(run)
@@ -120,8 +123,11 @@ def _is_counted(
 
 def _prune_logs(instance: dg.DagsterInstance, run_ids: Sequence[str], before: datetime) -> set[str]:
     """Delete what the runs have logged; return those that hold something that is needed."""
-    # What sensors report belongs to no run, and has an empty id.
-    parameters = {"run_ids": [*run_ids, ""], "before": before.replace(tzinfo=None)}
+    parameters = {
+        "run_ids": list(run_ids),
+        "asset_keys": [key.to_string() for key in ASSETS],
+        "before": before.replace(tzinfo=None),
+    }
     with _storage(instance) as connection:
         needed = {row["run_id"] for row in _execute(connection, "dagster/prune_events", parameters)}
         _execute(connection, "dagster/prune_check_results", parameters)
@@ -144,7 +150,7 @@ def _storage(instance: dg.DagsterInstance) -> "Generator[Connection]":
         EtlError: it is no PostgreSQL.
     """
     # Half a second, which nothing else that loads this module has to spend.
-    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage  # noqa: PLC0415
+    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
     storage = instance.event_log_storage
     if isinstance(storage, SqlEventLogStorage):
@@ -193,6 +199,7 @@ def prune_runs(context: dg.OpExecutionContext, warehouse: WarehouseResource) -> 
 
 
 @dg.job(
+    name=MAINTENANCE,
     tags=NOT_AGAIN,
     description="Deletes old runs and logs from Dagster's own storage, never the latest of a day.",
 )

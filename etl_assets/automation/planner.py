@@ -18,7 +18,8 @@ from etl_assets.automation.run_history import (
     report_tags,
 )
 from etl_assets.partitions import days_between, in_words
-from etl_assets.resources.warehouse import Warehouse, days_being_loaded
+from etl_assets.resources.transactions import days_being_loaded
+from etl_assets.resources.warehouse import Warehouse
 from etl_assets.settings import AutomationSettings, PartitionSettings
 from etl_assets.source import NotThere, Source
 
@@ -173,7 +174,7 @@ class Planner:
             if not isinstance(found, NotThere):
                 return Load(day)
             if not is_adopted:
-                return self._without(day, found)
+                return self._without(day, found, until)
         no_day = f"no day up to {until} is expected" if until else "no day is over yet"
         return Wait(f"all is loaded, {in_words(expected)}" if expected else no_day)
 
@@ -187,14 +188,19 @@ class Planner:
         held = self._warehouse.rows("etl/loaded_days")
         return {row["partition_day"]: row["is_adopted"] for row in held}
 
-    def _without(self, day: date, found: NotThere) -> Decision:
+    def _without(self, day: date, found: NotThere, until: date | None) -> Decision:
         """Return what to do about a day that the source does not have."""
         if found.kind == "too early":
+            later = [report.start_day for report in self._source.reports()]
+            there_again = min((start for start in later if start > day), default="a day after it")
             return Blocked(
                 f"the source no longer has {day}: {found.why}",
-                "have the source deliver it, or go on without it: set ETL_START_DATE to a day "
-                "after it",
+                "have the source deliver it, or go on without it: set ETL_START_DATE to "
+                f"{there_again}. What is loaded of the days before stays in the mart, but they can "
+                "no longer be loaded again",
             )
+        if found.kind == "not yet" and self._takes_up_fresh_report():
+            return self._next(until)
         if found.kind == "not yet" and self._fresh_report_is_due(day):
             failures = self._history.failures(report_tags(day))
             remedy = f"run: etl-assets backfill --new-report --from {day} --to {day}"
@@ -202,6 +208,10 @@ class Planner:
                 f"{day} ended more than a day ago and its increment is not there", day
             )
         return Wait(f"{day}: {found.why}")
+
+    def _takes_up_fresh_report(self) -> bool:
+        """Take up the report that no run waits for any more; return whether it is ready."""
+        return not self._history.report_is_asked_for() and bool(self._source.take_up_report())
 
     def _fresh_report_is_due(self, day: date) -> bool:
         now = datetime.now(UTC)

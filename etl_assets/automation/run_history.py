@@ -6,6 +6,7 @@ Only for pausing and for not launching twice: whether a day is loaded is for `et
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -19,14 +20,14 @@ from dagster._core.storage.tags import (
 
 from etl_assets.assets.common import ORDER_REPORT, PLANNED_TAG, RAW, STAGING, mart_key
 from etl_assets.assets.mart import TABLES
-from etl_assets.automation.jobs import JOBS, ORDER_REPORT_JOB
+from etl_assets.automation.jobs import JOBS, MAINTENANCE, ORDER_REPORT_JOB
 from etl_assets.partitions import days_of
 
 if TYPE_CHECKING:
     from dagster._core.execution.backfill import PartitionBackfill
 
 _JOBS = {job.name for job in JOBS}
-_ASSETS = {ORDER_REPORT, RAW, STAGING, *map(mart_key, TABLES)}
+ASSETS = {ORDER_REPORT, RAW, STAGING, *map(mart_key, (*TABLES, "f_customer_retention"))}
 
 _STARTING = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
 _STARTED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -45,7 +46,10 @@ _TICKS_FOR = timedelta(minutes=2)
 _LOOK_BACK = 20
 
 _FAILED_AMONG = 500
-"""How many of the newest runs are looked at for days that have failed."""
+"""How many of our newest runs are looked at for days that have failed."""
+
+_PAGES = 10
+"""Among how many times as many of all code locations' runs they are looked for."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class RunHistory:
     def days_under_way(self) -> set[date]:
         """Return the days of runs and backfills that wait, or have just shown a sign of life.
 
-        A run that has been silent for longer shows its days by their locks (`warehouse.loading`).
+        A run that has been silent for longer shows its days by their locks: `transactions.loading`.
         """
         of_runs = {day for run in self._under_way() for day in days_of(run)}
         return of_runs | {day for backfill in self._backfills() for day in _days_of(backfill)}
@@ -78,7 +82,7 @@ class RunHistory:
         """
         if self._instance.schedule_storage is None:
             return False  # an instance in memory keeps no ticks
-        from dagster._core.scheduler.instigation import TickStatus  # noqa: PLC0415
+        from dagster._core.scheduler.instigation import TickStatus
 
         newest = (
             tick
@@ -113,13 +117,15 @@ class RunHistory:
     def failures(self, tags: dict[str, str]) -> Failures:
         """Return the failed tries among the runs with these tags, since the last success.
 
-        A run that was killed or interrupted is no try.
+        A run that was killed or interrupted is no try. One that somebody terminated is: it is not
+        to come back at once.
         """
         count, last = 0, datetime.min.replace(tzinfo=UTC)
         for record in self._instance.get_run_records(dg.RunsFilter(tags=tags), limit=_LOOK_BACK):
-            if record.dagster_run.status is dg.DagsterRunStatus.SUCCESS:
+            run = record.dagster_run
+            if run.status is dg.DagsterRunStatus.SUCCESS:
                 break
-            if _has_failed_step(record.dagster_run):
+            if _has_failed_step(run) or run.status is dg.DagsterRunStatus.CANCELED:
                 count += 1
                 last = max(last, ended_at(record))
         return Failures(count, last)
@@ -128,9 +134,7 @@ class RunHistory:
         """Return why the newest run of a day failed, where that was after the day was loaded."""
         ended = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
         newest: dict[date, dg.RunRecord] = {}
-        for record in self._instance.get_run_records(
-            dg.RunsFilter(statuses=ended), limit=_FAILED_AMONG
-        ):
+        for record in islice(self._newest(ended), _FAILED_AMONG):
             for day in days_of(record.dagster_run):
                 newest.setdefault(day, record)
         failed = {
@@ -174,7 +178,7 @@ class RunHistory:
             is_launched = AUTO_RETRY_RUN_ID_TAG in run.tags
             # It was perhaps not yet, a moment ago, when the queue was looked at.
             just_now = _is_recent(record.update_timestamp, _SILENT_FOR)
-            # A run of the command line has no origin to be launched from.
+            # Without an origin there is nothing to launch it from.
             if run.remote_job_origin and (just_now or not is_launched):
                 yield run
 
@@ -184,10 +188,21 @@ class RunHistory:
         tags: Mapping[str, str] | None = None,
         updated_after: datetime | None = None,
     ) -> list[dg.RunRecord]:
-        """Return our runs; the instance may have those of other code locations too."""
+        """Return the runs of the pipeline's assets."""
         filters = dg.RunsFilter(statuses=statuses, tags=tags, updated_after=updated_after)
         records = self._instance.get_run_records(filters)
-        return [record for record in records if _is_ours(record.dagster_run)]
+        return [record for record in records if _is_of_pipeline(record.dagster_run)]
+
+    def _newest(self, statuses: Sequence[dg.DagsterRunStatus]) -> Iterator[dg.RunRecord]:
+        """Give our newest runs; not for ever are those of other code locations passed over."""
+        filters = dg.RunsFilter(statuses=statuses)
+        cursor: str | None = None
+        for _ in range(_PAGES):
+            page = self._instance.get_run_records(filters, limit=_FAILED_AMONG, cursor=cursor)
+            yield from (record for record in page if is_ours(record.dagster_run))
+            if len(page) < _FAILED_AMONG:
+                return
+            cursor = page[-1].dagster_run.run_id
 
     def _spoke(self, record: dg.RunRecord) -> bool:
         """Return whether a started run has logged something of late."""
@@ -206,7 +221,7 @@ class RunHistory:
 
     def _backfills(self) -> "Sequence[PartitionBackfill]":
         """Return the backfills that have runs to launch, or wait for them."""
-        from dagster._core.execution.backfill import (  # noqa: PLC0415
+        from dagster._core.execution.backfill import (
             BulkActionsFilter,
             BulkActionStatus,
         )
@@ -215,9 +230,14 @@ class RunHistory:
         return self._instance.get_backfills(filters=requested)
 
 
-def _is_ours(run: dg.DagsterRun) -> bool:
-    assets = run.asset_selection or set()
-    return run.job_name in _JOBS or not _ASSETS.isdisjoint(assets)
+def is_ours(run: dg.DagsterRun) -> bool:
+    """Return whether a run is one of this code location; the instance may have those of others."""
+    checked = {check.asset_key for check in run.asset_check_selection or ()}
+    return _is_of_pipeline(run) or run.job_name == MAINTENANCE or not ASSETS.isdisjoint(checked)
+
+
+def _is_of_pipeline(run: dg.DagsterRun) -> bool:
+    return run.job_name in _JOBS or not ASSETS.isdisjoint(run.asset_selection or ())
 
 
 def _is_recent(moment: datetime, within: timedelta) -> bool:
@@ -231,7 +251,7 @@ def _days_of(backfill: "PartitionBackfill") -> Iterator[date]:
         names = {
             name
             for asset, subset in target.items()
-            if asset in _ASSETS
+            if asset in ASSETS
             for name in subset.get_partition_keys()
         }
     elif backfill.job_name in _JOBS:

@@ -24,6 +24,7 @@ from etl_assets.automation.jobs import (
 from etl_assets.automation.planner import (
     AskForReport,
     Blocked,
+    Decision,
     Load,
     Planner,
     Unavailable,
@@ -106,11 +107,7 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
         if RunHistory(context.instance).is_ticking(DAILY_INCREMENT):
             return dg.SkipReason(f"Schedule {DAILY_INCREMENT} is just looking for the next day")
         _, planner = tick_planner(context.instance, partitions)
-        try:
-            planner.end_killed_runs()
-        except ServiceUnavailable as error:
-            return dg.SkipReason(str(error))
-        decision = planner.next()
+        decision = _decision_of(planner)
         if isinstance(decision, AskForReport):
             config = {"ops": {"order_report": {"config": {"new_report": True}}}}
             tags = report_tags(decision.day)
@@ -161,7 +158,7 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
 
 
 def schedules(partitions: PartitionSettings) -> list[dg.ScheduleDefinition]:
-    """Return the schedule, for those who would rather load once a day than when a day is there."""
+    """Return the schedule: one look a day, beside the sensor's many."""
 
     @dg.schedule(
         name=DAILY_INCREMENT,
@@ -169,14 +166,15 @@ def schedules(partitions: PartitionSettings) -> list[dg.ScheduleDefinition]:
         cron_schedule="0 6 * * *",
         execution_timezone=partitions.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Loads the next day every morning, as next_increment would.",
+        description="Loads the next day every morning, if next_increment has not. Leave that "
+        "sensor on too: it catches up with several days, and asks for a new report if one is due.",
     )
     @in_time
     def daily_increment(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if RunHistory(context.instance).is_ticking(NEXT_INCREMENT):
             return dg.SkipReason(f"Sensor {NEXT_INCREMENT} is just looking for the next day")
         _, planner = tick_planner(context.instance, partitions)
-        return _load(planner.next())
+        return _load(_decision_of(planner))
 
     return [daily_increment]
 
@@ -196,9 +194,16 @@ def tick_planner(
     return source, Planner(warehouse, source, partitions, RunHistory(instance))
 
 
-def _load(
-    decision: Load | Wait | Blocked | Unavailable | AskForReport,
-) -> dg.RunRequest | dg.SkipReason:
+def _decision_of(planner: Planner) -> Decision:
+    """Return what to do next; a killed run holds up no other any more."""
+    try:
+        planner.end_killed_runs()
+    except ServiceUnavailable as error:
+        return Unavailable(str(error))
+    return planner.next()
+
+
+def _load(decision: Decision) -> dg.RunRequest | dg.SkipReason:
     match decision:
         case Load(day):
             return dg.RunRequest(
@@ -207,7 +212,8 @@ def _load(
                 tags={PLANNED_TAG: "true"},
             )
         case AskForReport(why):
-            return dg.SkipReason(f"{why}. Sensor {NEXT_INCREMENT} asks for a new report")
+            asks = f"Sensor {NEXT_INCREMENT}, if it is on, asks for a new report"
+            return dg.SkipReason(f"{why}. {asks}")
         case _:
             return dg.SkipReason(_in_words(decision))
 

@@ -25,7 +25,7 @@ def demo(days: int | None, fresh: bool) -> None:
     """Run the whole pipeline on a PostgreSQL, an S3 server and a report API that it brings along.
 
     The parts are stopped at the end; what they hold stays in .etl/ in the current folder, so a
-    second demo finds everything loaded. Your own settings, if there are any, are not used.
+    second demo finds everything loaded. No database, object store or report API of yours is used.
 
     \b
     Examples:

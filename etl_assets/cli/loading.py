@@ -64,7 +64,7 @@ class Pipeline:
             EtlError: the run failed.
         """
         from etl_assets.partitions import in_words
-        from etl_assets.resources.warehouse import loading
+        from etl_assets.resources.transactions import loading
 
         began = time.monotonic()
         # Between two steps too: whoever plans elsewhere may know nothing of this run.

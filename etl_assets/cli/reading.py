@@ -1,5 +1,6 @@
 """Commands that read the warehouse: the retention, what is loaded, what was rejected."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -201,11 +202,13 @@ def _print_days(loads: Sequence[Mapping[str, Any]], missing: Sequence[date]) -> 
 
 @click.command(short_help="Show the rows in quarantine, and what is wrong with them.")
 @click.argument("day", type=DAY, required=False)
+@click.option("--replaced", is_flag=True, help="Also those of objects that were replaced since.")
 @JSON
-def rejected(day: date | None, as_json: bool) -> None:
+def rejected(day: date | None, replaced: bool, as_json: bool) -> None:
     """Show the rows in quarantine, of a DAY or of all: where they are and what is wrong.
 
-    The fields themselves are in staging.rejected_row.
+    Those of the objects that the days are loaded from now. The fields themselves are in
+    staging.rejected_row.
 
     \b
     Examples:
@@ -214,7 +217,7 @@ def rejected(day: date | None, as_json: bool) -> None:
     """
     from etl_assets.cli import output
 
-    rows = open_warehouse().rows("staging/rejected_rows", {"day": day})
+    rows = open_warehouse().rows("staging/rejected_rows", {"day": day, "replaced": replaced})
     if as_json:
         output.print_json(rows)
     elif rows:
@@ -232,12 +235,14 @@ def _print_with_objects(
     """
     from etl_assets.cli import output
 
-    numbers: dict[str, int] = {}
+    numbers: dict[tuple[str, str], int] = {}
     for row in rows:
-        numbers.setdefault(row["uri"], len(numbers) + 1)
-    numbered = [row | {"object": numbers[row["uri"]]} for row in rows]
+        numbers.setdefault((row["uri"], row["etag"]), len(numbers) + 1)
+    numbered = [row | {"object": numbers[row["uri"], row["etag"]]} for row in rows]
     output.print_table(numbered, title=title, columns=columns)
     click.echo()
-    for uri, number in numbers.items():
-        click.echo(f"object {number}: {uri}")
+    uris = Counter(uri for uri, _ in numbers)
+    for (uri, etag), number in numbers.items():
+        version = f", version {etag}" if uris[uri] > 1 else ""
+        click.echo(f"object {number}: {uri}{version}")
     click.echo()

@@ -56,9 +56,16 @@ def doctor(context: click.Context) -> None:
 
 
 def _check_settings() -> None:
-    from etl_assets.settings import AutomationSettings, LoadSettings, PartitionSettings, require
+    from etl_assets.settings import (
+        AlarmSettings,
+        AutomationSettings,
+        LoadSettings,
+        MaintenanceSettings,
+        PartitionSettings,
+        require,
+    )
 
-    require(PartitionSettings, LoadSettings, AutomationSettings)
+    require(PartitionSettings, LoadSettings, AutomationSettings, AlarmSettings, MaintenanceSettings)
 
 
 def _check_warehouse() -> None:

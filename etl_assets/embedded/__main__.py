@@ -50,9 +50,9 @@ def serve(folder: Path) -> None:
         port=urlsplit(api.url).port or 0,
     )
     with store, simulator:
-        print(f"The report API is at {api.url}, its files at {s3.endpoint_url}", flush=True)  # noqa: T201
+        print(f"The report API is at {api.url}, its files at {s3.endpoint_url}", flush=True)  # noqa: T201  # for people
         while True:
-            time.sleep(_LOOK_AT_THE_CLOCK_SECONDS)
+            time.sleep(_LOOK_AT_THE_CLOCK_SECONDS)  # midnight makes another day
             simulator.today = _today()
 
 

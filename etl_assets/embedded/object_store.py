@@ -11,28 +11,26 @@ import shutil
 import signal
 from collections.abc import Iterable
 from contextlib import ExitStack, closing, suppress
+from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import boto3
 import requests
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from tenacity import (
-    RetryError,
-    Retrying,
-    retry_if_exception_type,
-    retry_if_result,
-    stop_after_attempt,
-    stop_after_delay,
-    wait_exponential,
-    wait_fixed,
-)
 
 from etl_assets.embedded.folder import kept_secret, owned
 from etl_assets.embedded.ports import LOOPBACK, are_free, free_ports
-from etl_assets.embedded.supervised import ServerFailed, StopSteps, Supervised, lock_when_free
+from etl_assets.embedded.startable import Startable
+from etl_assets.embedded.supervised import (
+    ServerFailed,
+    StopSteps,
+    Supervised,
+    lock_when_free,
+    start_on_a_free_port,
+)
 
 REGION = "us-east-1"
 
@@ -50,8 +48,8 @@ _LONGEST_SOCKET_PATH = 100  # bytes; the systems' limits are 103 and 107
 _ADMIN_GRPC_OFFSET = 10_000
 
 
-class EmbeddedObjectStore:
-    """An S3 server whose files lie in one folder; usable as a context manager.
+class EmbeddedObjectStore(Startable):
+    """An S3 server whose files lie in one folder.
 
     One process at a time may use a folder. The server ends when that process does, however it does.
     """
@@ -77,14 +75,6 @@ class EmbeddedObjectStore:
         self._listen = listen
         self._port = port
         self._ports: dict[str, int] = {}
-        self._running = ExitStack()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     @property
     def endpoint_url(self) -> str:
@@ -95,31 +85,6 @@ class EmbeddedObjectStore:
     def secret_access_key(self) -> str:
         """The secret that requests are signed with."""
         return kept_secret(self._folder / "secret")
-
-    def start(self) -> None:
-        """Start the server and wait until it answers.
-
-        Raises:
-            FolderInUse: another process has started the server of this folder.
-            ServerFailed: it doesn't start; the message has the last lines of its log.
-        """
-        with ExitStack() as stack:
-            stack.enter_context(owned(self._folder))
-            # A port is somebody else's by then.
-            start = Retrying(
-                retry=retry_if_exception_type(ServerFailed),
-                stop=stop_after_attempt(5),
-                wait=wait_exponential(multiplier=0.25, max=2),
-                reraise=True,
-            )
-            weed = _weed()
-            stack.callback(self._remove_sockets)
-            stack.callback(start(self._start_server, weed).stop)
-            self._running = stack.pop_all()
-
-    def stop(self) -> None:
-        """Stop the server; the data stay."""
-        self._running.close()
 
     def delete(self) -> None:
         """Stop the server and delete its folder.
@@ -153,6 +118,12 @@ class EmbeddedObjectStore:
             with suppress(*there):
                 client.create_bucket(Bucket=name)
 
+    def _start(self, running: ExitStack) -> None:
+        running.enter_context(owned(self._folder))
+        weed = _weed()
+        running.callback(self._remove_sockets)
+        running.callback(start_on_a_free_port(partial(self._start_server, weed)).stop)
+
     def _start_server(self, weed: Path) -> Supervised:
         data = self._folder / "data"
         data.mkdir(exist_ok=True)
@@ -180,51 +151,35 @@ class EmbeddedObjectStore:
         if len(os.fsencode(socket)) <= _LONGEST_SOCKET_PATH:
             # The one that it leaves in /tmp even when it is stopped in good order.
             options["s3.localSocket"] = str(socket)
-        server = Supervised.start(
-            "weed",
-            [str(weed), "mini", *(f"-{name}={value}" for name, value in options.items())],
-            folder=self._folder,
-            stop=_STOP,
-            environment={
-                "AWS_ACCESS_KEY_ID": self.access_key_id,
-                "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
-                "GOMEMLIMIT": "512MiB",
-            },
-            # What it was last started with would add to what it is started with now.
-            leftovers=[data / "mini.options", socket, *self._sockets()],
-        )
-        try:
-            self._wait_until_ready(server)
-        except BaseException:
-            server.stop()
-            raise
+        # Before the server: a client that can't be made leaves none running.
+        with closing(self.client()) as client, requests.Session() as master:
+            master.trust_env = False  # no proxy here either
+            server = Supervised.start(
+                "weed",
+                [str(weed), "mini", *(f"-{name}={value}" for name, value in options.items())],
+                folder=self._folder,
+                stop=_STOP,
+                environment={
+                    "AWS_ACCESS_KEY_ID": self.access_key_id,
+                    "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+                    "GOMEMLIMIT": "512MiB",
+                },
+                # What it was last started with would add to what it is started with now.
+                leftovers=[data / "mini.options", socket, *self._sockets()],
+            )
+            server.wait_until_ready(
+                partial(self._reaches_contents, client, master),
+                seconds=_READY_SECONDS,
+                not_yet=_NOT_YET,
+            )
         return server
 
-    def _wait_until_ready(self, server: Supervised) -> None:
-        client = self.client()
-        master = requests.Session()
-        master.trust_env = False  # no proxy here either
+    def _reaches_contents(self, client: Any, master: requests.Session) -> bool:
+        client.list_buckets()
+        # S3 answers before there is a volume server, and so any object's contents.
         topology = f"http://{LOOPBACK}:{self._ports['master.port']}/dir/status"
-
-        def reaches_contents() -> bool:
-            server.raise_if_ended()
-            client.list_buckets()
-            # S3 answers before there is a volume server, and so any object's contents.
-            status: Any = master.get(topology, timeout=5).json()
-            return bool(status["Topology"]["DataCenters"])
-
-        attempts = Retrying(
-            retry=retry_if_exception_type(_NOT_YET) | retry_if_result(lambda ready: not ready),
-            stop=stop_after_delay(_READY_SECONDS),
-            wait=wait_fixed(0.05),
-        )
-        try:
-            attempts(reaches_contents)
-        except RetryError as error:
-            raise server.failure(f"was not ready after {_READY_SECONDS:.0f} s") from error
-        finally:
-            client.close()
-            master.close()
+        status: Any = master.get(topology, timeout=5).json()
+        return bool(status["Topology"]["DataCenters"])
 
     def _sockets(self) -> Iterable[Path]:
         """Return the Unix sockets that SeaweedFS puts into /tmp by itself, and leaves there."""

@@ -10,24 +10,23 @@ import shutil
 import signal
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
 
 import psycopg
 from psycopg import sql
-from tenacity import (
-    Retrying,
-    retry_if_exception_type,
-    stop_after_attempt,
-    stop_after_delay,
-    wait_exponential,
-    wait_fixed,
-)
 
 from etl_assets.embedded.folder import kept_secret, owned
 from etl_assets.embedded.ports import LOOPBACK, free_ports
-from etl_assets.embedded.supervised import ServerFailed, StopSteps, Supervised, lock_when_free
+from etl_assets.embedded.startable import Startable
+from etl_assets.embedded.supervised import (
+    ServerFailed,
+    StopSteps,
+    Supervised,
+    lock_when_free,
+    start_on_a_free_port,
+)
 from etl_assets.embedded.unprivileged import Account, accounts
 
 _USER = "etl"
@@ -47,8 +46,8 @@ class _Place:
     account: Account
 
 
-class EmbeddedPostgres:
-    """A PostgreSQL whose files lie in one folder; usable as a context manager.
+class EmbeddedPostgres(Startable):
+    """A PostgreSQL whose files lie in one folder.
 
     One process at a time may use a folder. The server ends when that process does, however it does.
 
@@ -61,38 +60,6 @@ class EmbeddedPostgres:
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
         self._port = 0
-        self._running = ExitStack()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Start the server, on data made if there are none, and wait until it takes connections.
-
-        Raises:
-            FolderInUse: another process has started the server of this folder.
-            ServerFailed: it doesn't start; the message has the last lines of its log.
-        """
-        with ExitStack() as stack:
-            stack.enter_context(owned(self._folder))
-            place = self._place()
-            # The port is somebody else's by then, or what a kill has left behind is in the way.
-            start = Retrying(
-                retry=retry_if_exception_type(ServerFailed),
-                stop=stop_after_attempt(5),
-                wait=wait_exponential(multiplier=0.25, max=2),
-                reraise=True,
-            )
-            stack.callback(start(self._start_server, place).stop)
-            self._running = stack.pop_all()
-
-    def stop(self) -> None:
-        """Stop the server, ending its sessions; the data stay."""
-        self._running.close()
 
     def url(self, database: str) -> str:
         """Return the address of a database of the running server, password included."""
@@ -119,6 +86,12 @@ class EmbeddedPostgres:
             for path in (self._refuge(), self._folder):
                 if path.exists():
                     shutil.rmtree(path)
+
+    def _start(self, running: ExitStack) -> None:
+        """Start the server, on data made if there are none."""
+        running.enter_context(owned(self._folder))
+        place = self._place()
+        running.callback(start_on_a_free_port(partial(self._start_server, place)).stop)
 
     def _place(self) -> _Place:
         for account in accounts():
@@ -182,11 +155,14 @@ class EmbeddedPostgres:
             leftovers=[data / "postmaster.pid"],
         )
         self._port = port
-        try:
-            self._wait_until_ready(server)
-        except BaseException:
-            server.stop()
-            raise
+
+        def takes_connections() -> bool:
+            psycopg.connect(self.url("postgres"), connect_timeout=5).close()
+            return True
+
+        server.wait_until_ready(
+            takes_connections, seconds=_READY_SECONDS, not_yet=(psycopg.OperationalError,)
+        )
         return server
 
     def _create_data(self, place: _Place) -> None:
@@ -215,22 +191,6 @@ class EmbeddedPostgres:
             initdb.stop()
         data.rename(place.home / "data")
         shutil.rmtree(workshop)
-
-    def _wait_until_ready(self, server: Supervised) -> None:
-        def connect() -> None:
-            server.raise_if_ended()
-            psycopg.connect(self.url("postgres"), connect_timeout=5).close()
-
-        attempts = Retrying(
-            retry=retry_if_exception_type(psycopg.OperationalError),
-            stop=stop_after_delay(_READY_SECONDS),
-            wait=wait_fixed(0.05),
-            reraise=True,
-        )
-        try:
-            attempts(connect)
-        except psycopg.OperationalError as error:
-            raise server.failure(f"took no connections for {_READY_SECONDS:.0f} s") from error
 
 
 def programs() -> Path:

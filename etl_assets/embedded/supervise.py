@@ -7,8 +7,8 @@ orderly shutdown. (`PR_SET_PDEATHSIG` would be shorter, but fires when the start
 and only Linux has it.)
 
 Argument: a JSON object with `command`, `stop` (pairs of a signal's name and the seconds to wait for
-its effect; SIGKILL follows the last) and `lock` (a descriptor, which the server inherits: the lock
-is free when the last process of the server is gone).
+its effect; SIGKILL follows the last, for all that the server has started too) and `lock` (a
+descriptor, which the server inherits: the lock is free when its last process is gone).
 """
 
 import json
@@ -32,7 +32,8 @@ def _stop_when_asked(server: subprocess.Popen[bytes], steps: list[tuple[str, flo
         except subprocess.TimeoutExpired:
             continue
         return
-    server.kill()
+    # With what it has started, which could wait for ever for a server that is gone; and us.
+    os.killpg(0, signal.SIGKILL)
 
 
 def _do_nothing(_number: int, _frame: FrameType | None) -> None: ...

@@ -9,16 +9,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from tenacity import (
+    RetryError,
     Retrying,
     retry_if_exception,
     retry_if_exception_type,
+    retry_if_result,
+    stop_after_attempt,
     stop_after_delay,
+    wait_exponential,
     wait_fixed,
 )
 
@@ -27,7 +31,10 @@ from etl_assets.embedded.folder import Locked, lock
 from etl_assets.errors import EtlError
 
 StopSteps = Sequence[tuple[signal.Signals, float]]
-"""Signals to send in turn, each with the seconds to wait for its effect; SIGKILL is the last."""
+"""Signals to send in turn, each with the seconds to wait for its effect.
+
+SIGKILL is the last, for all that the server has started too.
+"""
 
 _LAST_LINES = 10
 _SECONDS_TO_DIE = 5.0
@@ -113,6 +120,44 @@ class Supervised:
         if self._process.poll() is not None:
             raise self.failure("ended by itself")
 
+    def wait_until_ready(
+        self,
+        is_ready: Callable[[], bool],
+        *,
+        seconds: float,
+        not_yet: tuple[type[Exception], ...],
+    ) -> None:
+        """Wait until the server is ready; one that does not become so is stopped.
+
+        Args:
+            is_ready: asks the server.
+            seconds: how long to wait.
+            not_yet: what `is_ready` raises where nobody answers yet.
+
+        Raises:
+            ServerFailed: it has ended, or the time is up; with the last lines of its log.
+        """
+
+        def asked() -> bool:
+            self.raise_if_ended()
+            return is_ready()
+
+        attempts = Retrying(
+            retry=retry_if_exception_type(not_yet) | retry_if_result(lambda ready: not ready),
+            stop=stop_after_delay(seconds),
+            wait=wait_fixed(0.05),
+        )
+        try:
+            attempts(asked)
+        except RetryError as error:
+            # Before it is stopped: the log would end with that.
+            failure = self.failure(f"was not ready after {seconds:.0f} s")
+            self.stop()
+            raise failure from error
+        except BaseException:
+            self.stop()
+            raise
+
     def failure(self, what: str) -> ServerFailed:
         """Return the error for what happened, with the last lines of the log."""
         lines = self._log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
@@ -127,6 +172,21 @@ class Supervised:
                 os.write(pipe.fileno(), b"\n")
             pipe.close()
         self._process.wait()
+
+
+def start_on_a_free_port(start: Callable[[], Supervised]) -> Supervised:
+    """Start a server, and again if that fails: its port can be somebody else's by then.
+
+    Raises:
+        ServerFailed: it fails for the fifth time.
+    """
+    attempts = Retrying(
+        retry=retry_if_exception_type(ServerFailed),
+        stop=stop_after_attempt(5),
+        wait=wait_exponential(multiplier=0.25, max=2),
+        reraise=True,
+    )
+    return attempts(start)
 
 
 def lock_when_free(name: str, folder: Path, stop: StopSteps) -> int:
@@ -146,7 +206,11 @@ def lock_when_free(name: str, folder: Path, stop: StopSteps) -> int:
     for step, seconds in [*stop, (signal.SIGKILL, _SECONDS_TO_DIE)]:
         with suppress(ProcessLookupError):
             # Nobody but the server can have this number while its lock is held.
-            os.kill(_holders(path)[1], step)
+            server = _holders(path)[1]
+            if step is signal.SIGKILL:
+                os.killpg(os.getpgid(server), step)
+            else:
+                os.kill(server, step)
         with suppress(Locked):
             return _lock_within(seconds, path)
     message = (

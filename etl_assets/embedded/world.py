@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from etl_assets.embedded.folder import owned
@@ -19,6 +19,7 @@ from etl_assets.embedded.object_store import REGION, EmbeddedObjectStore
 from etl_assets.embedded.ports import LOOPBACK
 from etl_assets.embedded.postgres import EmbeddedPostgres
 from etl_assets.embedded.simulator import GeneratedOrders, Simulator, SourceFiles
+from etl_assets.embedded.startable import Startable
 from etl_assets.errors import ConfigurationError
 from etl_assets.shipped import shipped
 
@@ -39,8 +40,8 @@ class _Scene:
     rows_per_day: int
 
 
-class EmbeddedWorld:
-    """The three servers on free ports of 127.0.0.1; usable as a context manager.
+class EmbeddedWorld(Startable):
+    """The three servers on free ports of 127.0.0.1, started side by side.
 
     They end when the process that started them does, however it does, `kill -9` included; what was
     committed and written is there at the next start. One process at a time may use a folder.
@@ -85,45 +86,6 @@ class EmbeddedWorld:
         self._report_seconds = report_seconds
         self._today = today
         self._files = files
-        self._running = ExitStack()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Start all three, side by side, and wait until they answer.
-
-        Raises:
-            FolderInUse: another process uses the folder.
-            ServerFailed: one of the servers doesn't start; none is left running.
-            ConfigurationError: the folder's orders were made with another seed or size.
-        """
-        with ExitStack() as stack:
-            stack.enter_context(owned(self._folder))
-            scene = self._settle_scene()
-            self.simulator = Simulator(
-                self._folder / "report-api",
-                self.object_store,
-                self._files or GeneratedOrders(scene.seed, scene.rows_per_day),
-                today=scene.today,
-                report_seconds=self._report_seconds,
-            )
-            stack.callback(self.postgres.stop)
-            stack.callback(self.object_store.stop)
-            with ThreadPoolExecutor(2, "embedded-start") as pool:
-                starts = [pool.submit(self._start_postgres), pool.submit(self.object_store.start)]
-            for start in starts:
-                start.result()
-            stack.enter_context(self.simulator)
-            self._running = stack.pop_all()
-
-    def stop(self) -> None:
-        """Stop all three; a second call does nothing."""
-        self._running.close()
 
     def delete(self) -> None:
         """Stop all three and delete the folder, and what lies elsewhere on its behalf.
@@ -177,6 +139,29 @@ class EmbeddedWorld:
         self.postgres.start()
         for database in (WAREHOUSE, DAGSTER):
             self.postgres.create_database(database)
+
+    def _start(self, running: ExitStack) -> None:
+        """Start all three.
+
+        Raises:
+            ConfigurationError: the folder's orders were made with another seed or size.
+        """
+        running.enter_context(owned(self._folder))
+        scene = self._settle_scene()
+        self.simulator = Simulator(
+            self._folder / "report-api",
+            self.object_store,
+            self._files or GeneratedOrders(scene.seed, scene.rows_per_day),
+            today=scene.today,
+            report_seconds=self._report_seconds,
+        )
+        running.callback(self.postgres.stop)
+        running.callback(self.object_store.stop)
+        with ThreadPoolExecutor(2, "embedded-start") as pool:
+            starts = [pool.submit(self._start_postgres), pool.submit(self.object_store.start)]
+        for start in starts:
+            start.result()
+        running.enter_context(self.simulator)
 
     def _settle_scene(self) -> _Scene:
         """Return the folder's scene, made and kept by the first start."""

@@ -16,3 +16,6 @@ NEEDED_COLUMNS = (
 
 KNOWN_COLUMNS = ("uniq_id", *NEEDED_COLUMNS, "status")
 """The columns that make an order; rows equal in all of them are copies."""
+
+ORDER_COLUMNS = ("partition_day", "line", *KNOWN_COLUMNS)
+"""The columns of an order, as in staging.user_order_log."""

@@ -3,6 +3,7 @@
 RFC 4180, with LF or CRLF. Polars does the reading; what it would pass over is refused before.
 """
 
+import codecs
 import re
 
 import polars as pl
@@ -41,27 +42,33 @@ def read_texts(piece: CsvPiece, columns: list[str]) -> pl.LazyFrame:
     Raises:
         FileRefused: the bytes are no UTF-8 or no CSV.
     """
-    # At the very start Polars would take a text for a byte order mark.
-    data = b"\n" + piece.data
+    data = piece.data
+    if data.startswith(codecs.BOM_UTF8):
+        # Here it is part of a text, which Polars keeps where a line stands before.
+        data = b"\n" + data
+    first_line = piece.line - (len(data) - len(piece.data))
     names = [*columns, SURPLUS]
     has_quotes = b'"' in data
-    if has_quotes or _STRAY_CARRIAGE_RETURN.search(data):
+    # Where copies were left out there is none, and looking for one is much faster than the pattern.
+    if has_quotes or (b"\r" in data and _STRAY_CARRIAGE_RETURN.search(data)):
         require_csv(data)
     try:
         texts = _read_csv(data, names)
     except _TooWide:
         texts = _read_csv(_narrowed(data, len(columns)), names)
-    line = pl.int_range(piece.line - 1, piece.line - 1 + pl.len(), dtype=pl.Int64)
+    line = pl.int_range(first_line, first_line + pl.len(), dtype=pl.Int64)
     if has_quotes:
         # A quoted field may hold line feeds, which put the rows after it further down.
         feeds = pl.sum_horizontal(
             pl.col(name).str.count_matches("\n", literal=True).fill_null(0) for name in names
         )
         line += feeds.cast(pl.Int64).cum_sum().shift(1, fill_value=0)
-    texts = texts.lazy().with_columns(line=line)
+    rows = texts.lazy().with_columns(line=line)
     if has_quotes:
-        texts = texts.with_columns(pl.col(names).replace("", None))
-    return texts.filter(pl.any_horizontal(pl.col(names).is_not_null()))
+        rows = rows.with_columns(pl.col(names).replace("", None))
+    elif any(not texts[name].null_count() for name in names):
+        return rows
+    return rows.filter(pl.any_horizontal(pl.col(names).is_not_null()))
 
 
 class _TooWide(Exception):

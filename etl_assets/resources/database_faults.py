@@ -61,7 +61,7 @@ _LASTING = {
 
 def database_fault(error: "psycopg.Error", name: str, setting: str) -> EtlError | Transient:
     """Return what is wrong with a database that is called `name` and found by `setting`."""
-    from psycopg import OperationalError  # noqa: PLC0415
+    from psycopg import OperationalError
 
     if error.sqlstate is None and isinstance(error, OperationalError):
         return _without_state(database_says(error), name, setting)

@@ -204,24 +204,26 @@ class ObjectStore:
 
     def _read_chunk(self, uri: str, body: "StreamingBody", size: int) -> bytes:
         """Read so many bytes, in the time that an answer may take."""
-        from botocore.exceptions import IncompleteReadError  # noqa: PLC0415
+        from botocore.exceptions import IncompleteReadError
 
         # Of the body itself one gets bytes only when all that one asks for have arrived, however
         # long that takes.
         stream: Any = body._raw_stream  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]
         deadline = time.monotonic() + self._answer_seconds
-        chunk = bytearray()
-        while len(chunk) < size:
-            piece: bytes = stream.read1(size - len(chunk))
-            if not piece:
-                raise IncompleteReadError(actual_bytes=len(chunk), expected_bytes=size)
-            chunk += piece
+        parts: list[bytes] = []
+        came = 0
+        while came < size:
+            part: bytes = stream.read1(size - came)
+            if not part:
+                raise IncompleteReadError(actual_bytes=came, expected_bytes=size)
+            parts.append(part)
+            came += len(part)
             if time.monotonic() > deadline:
                 raise Transient(
-                    f"{uri} at {self._endpoint_url}: of {size} bytes only {len(chunk)} came in "
+                    f"{uri} at {self._endpoint_url}: of {size} bytes only {came} came in "
                     f"{self._answer_seconds:g} s. Check the network"
                 )
-        return bytes(chunk)
+        return b"".join(parts)
 
     @contextmanager
     def _errors(self, uri: str) -> Generator[None]:
@@ -229,9 +231,9 @@ class ObjectStore:
 
         The library's own error is not chained: its words can quote a proxy's password.
         """
-        from botocore import exceptions  # noqa: PLC0415
-        from botocore.parsers import ResponseParserError  # noqa: PLC0415
-        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+        from botocore import exceptions
+        from botocore.parsers import ResponseParserError
+        from urllib3.exceptions import HTTPError
 
         where = f"{uri} at {self._endpoint_url}"
         try:
@@ -251,7 +253,8 @@ class ObjectStore:
                 ) from None
             raise Transient(
                 f"{where}: the object store could not be reached or broke off "
-                f"({type(error).__name__}). Check AWS_ENDPOINT_URL_S3 and the network"
+                f"({type(error).__name__}). Check AWS_ENDPOINT_URL_S3, the network, and the proxy "
+                "of the environment if there is one"
             ) from None
         except (exceptions.BotoCoreError, ResponseParserError) as error:
             raise EtlError(
@@ -262,12 +265,12 @@ class ObjectStore:
 
 def _client(settings: ObjectStoreSettings, answer_seconds: float) -> Any:
     # boto3 takes a quarter of a second to import, which `--help` need not pay.
-    import boto3  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
 
     try:
-        client = boto3.client(  # pyright: ignore[reportUnknownMemberType]
+        client = boto3.client(  # pyright: ignore[reportUnknownMemberType]  # boto3 has no types
             "s3",
             endpoint_url=settings.endpoint_url,
             region_name=settings.region,

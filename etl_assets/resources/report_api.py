@@ -131,7 +131,7 @@ class ReportApi:
         retry_seconds: float = RETRY_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
-        from requests import Session  # noqa: PLC0415
+        from requests import Session
 
         self._answer_seconds = answer_seconds
         self._settings = settings
@@ -219,8 +219,8 @@ class ReportApi:
         return retried_for(self._retry_seconds, ask_once)
 
     def _call(self, method: _Method, path: str, query: Mapping[str, str]) -> bytes:
-        import requests  # noqa: PLC0415
-        import urllib3  # noqa: PLC0415
+        import requests
+        import urllib3
 
         url = f"{self._settings.url}/{path}"
         called = f"{method} {url}"
@@ -250,7 +250,7 @@ class ReportApi:
                 ) from None
             raise Transient(
                 f"{called}: the report API could not be reached ({type(error).__name__}). Check "
-                "REPORT_API_URL and the network"
+                "REPORT_API_URL, the network, and the proxy of the environment if there is one"
             ) from None
         except requests.RequestException as error:
             raise EtlError(

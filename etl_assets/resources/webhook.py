@@ -30,7 +30,7 @@ class Webhook:
         retried_for(self._retry_seconds, self._post_once, text)
 
     def _post_once(self, text: str) -> None:
-        import requests  # noqa: PLC0415
+        import requests
 
         try:
             response = requests.post(
@@ -50,7 +50,8 @@ class Webhook:
                 ) from None
             raise Transient(
                 f"The webhook could not be reached ({type(error).__name__}). Check "
-                "ETL_ALARM_WEBHOOK_URL and the network"
+                "ETL_ALARM_WEBHOOK_URL, the network, and the proxy of the environment if there is "
+                "one"
             ) from None
         status = response.status_code
         if is_transient(status):

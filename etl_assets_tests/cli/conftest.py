@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -64,7 +64,7 @@ def etl() -> Iterator[Etl]:
 
 
 @contextmanager
-def program(*arguments: object) -> Iterator["subprocess.Popen[str]"]:
+def program(*arguments: object) -> Generator["subprocess.Popen[str]"]:
     """Run a command in a process group of its own; its standard error is to be read."""
     process = subprocess.Popen(
         [*COMMAND, *map(str, arguments)],

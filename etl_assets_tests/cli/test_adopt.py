@@ -10,7 +10,7 @@ from etl_assets.adoption import adopt
 from etl_assets.automation.planner import Load, Wait
 from etl_assets.errors import EtlError
 from etl_assets.resources import OldDatabase
-from etl_assets.resources.warehouse import writing
+from etl_assets.resources.transactions import writing
 from etl_assets.settings import OldDatabaseSettings
 from etl_assets_tests.cli.conftest import Etl, interrupt, program
 from etl_assets_tests.conftest import MakeDatabase

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import dagster as dg
 import psycopg
@@ -118,7 +118,8 @@ def test_a_restore_that_is_cut_off_half_way_leaves_nothing(
     owner.setenv("WAREHOUSE_URL", half_way)
     with psycopg.connect(half_way, autocommit=True) as connection:
         connection.execute(_CUT_OFF)
-        assert "pg_restore failed" in etl("restore", tmp_path / "saved", code=1).output
+        failed = etl("restore", tmp_path / "saved", code=1).output
+        assert "pg_restore of warehouse.dump failed" in failed
         assert connection.execute("SELECT to_regnamespace('etl')").fetchone() == (None,)
 
 
@@ -145,3 +146,21 @@ def test_a_backup_that_fails_leaves_no_half_a_file_and_says_no_password(
     owner.setenv("PATH", str(tmp_path))
     assert "not installed" in etl("backup", tmp_path / "saved", code=1).output
     assert "There is no" in etl("restore", tmp_path / "saved", code=1).output
+
+
+def test_a_wrong_password_is_refused_and_not_said(
+    etl: Etl, owner: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    etl("backup", tmp_path / "saved")
+    parts = urlsplit(os.environ["WAREHOUSE_URL"])
+    netloc = f"{parts.username}:a-wrong-one@{parts.hostname}:{parts.port}"
+    owner.setenv("WAREHOUSE_URL", urlunsplit(parts._replace(netloc=netloc)))
+    for command, says in {
+        "backup": "pg_dump of warehouse.dump failed",
+        "restore": "The database for warehouse.dump can't be opened",
+    }.items():
+        failed = etl(command, tmp_path / "saved", code=1).output
+        assert says in failed
+        assert "password authentication failed" in failed
+        assert "a-wrong-one" not in failed
+    assert [file.name for file in (tmp_path / "saved").iterdir()] == ["warehouse.dump"]

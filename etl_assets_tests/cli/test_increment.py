@@ -1,12 +1,12 @@
 """`etl-assets increment`: day after day, until the source has no more."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import date
 
 import pytest
 
-from etl_assets.resources.warehouse import days_being_loaded, loading
+from etl_assets.resources.transactions import days_being_loaded, loading
 from etl_assets_tests.cli.conftest import Etl
 from etl_assets_tests.files import (
     FRIDAY,
@@ -70,7 +70,7 @@ def test_a_day_is_shown_as_being_loaded_between_two_steps_too(
     shown: list[set[date]] = []
 
     @contextmanager
-    def progress(_: str) -> Iterator[Callable[[str], None]]:
+    def progress(_: str) -> Generator[Callable[[str], None]]:
         yield lambda _: shown.append(days_being_loaded(pipeline.warehouse))
 
     monkeypatch.setattr("etl_assets.cli.output.progress", progress)
@@ -93,7 +93,7 @@ def test_a_day_that_the_source_no_longer_has_blocks_and_says_what_to_do(
         etl("backfill", "--new-report")
     error = etl("increment", code=1).stderr
     assert error.startswith("The source no longer has 2024-02-28: it is between two reports")
-    assert "set ETL_START_DATE to a day after it" in error
+    assert f"set ETL_START_DATE to {THURSDAY}. " in error
 
 
 @pytest.mark.usefixtures("impatient", "pipeline")

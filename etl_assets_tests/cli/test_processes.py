@@ -7,8 +7,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.storage.tags import WILL_RETRY_TAG
 
-from etl_assets.resources.warehouse import writing
+from etl_assets.resources.transactions import writing
 from etl_assets_tests.cli.conftest import Etl, interrupt, program
 from etl_assets_tests.embedded.processes import wait_until
 from etl_assets_tests.files import MONDAY, THURSDAY, TUESDAY, WEDNESDAY
@@ -19,7 +20,10 @@ from etl_assets_tests.pipeline import Pipeline, calls
 def dagster_home(tmp_path: Path, environment: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "dagster"
     home.mkdir()
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
+    (home / "dagster.yaml").write_text(
+        "telemetry: {enabled: false}\nnux: {enabled: false}\n"
+        "run_retries: {enabled: true, max_retries: 2, retry_on_asset_or_op_failure: false}\n"
+    )
     environment.setenv("DAGSTER_HOME", str(home))
     return home
 
@@ -43,6 +47,8 @@ def test_ctrl_c_in_the_middle_of_a_load_leaves_nothing_half_loaded(
     with dg.DagsterInstance.get() as instance:
         interrupted = instance.get_runs()[0]
         assert interrupted.status is dg.DagsterRunStatus.FAILURE
+        # A daemon beside it leaves it to whoever has interrupted it.
+        assert interrupted.tags[WILL_RETRY_TAG] == "false"
     etl("backfill")
     assert pipeline.loads() == [(MONDAY,), (TUESDAY,), (WEDNESDAY,)]
 

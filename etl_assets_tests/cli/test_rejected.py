@@ -1,11 +1,12 @@
 """`etl-assets rejected`: the rows in quarantine."""
 
 import json
+import re
 
 import pytest
 
 from etl_assets_tests.cli.conftest import Etl
-from etl_assets_tests.files import MONDAY, THURSDAY
+from etl_assets_tests.files import MONDAY, THURSDAY, csv_file, order
 from etl_assets_tests.pipeline import Pipeline
 
 
@@ -17,6 +18,22 @@ def test_names_the_row_and_what_is_wrong_with_it(etl: Etl, loaded: Pipeline) -> 
         assert row.split()[1] == str(line)
         assert reason in row
         assert "object 1: s3://" in table
+
+
+def test_those_of_an_object_that_was_replaced_are_shown_on_request(
+    etl: Etl, loaded: Pipeline
+) -> None:
+    loaded.simulator.redeliver(THURSDAY, csv_file(order(THURSDAY, quantity=0)))
+    loaded.load(THURSDAY, max_rejected_share=1)
+    assert len(json.loads(etl("rejected", "--json").stdout)) == 1
+    assert len(json.loads(etl("rejected", "--replaced", "--json").stdout)) == 2
+    table = etl("rejected", "--replaced").stdout
+    for number in (1, 2):
+        assert re.search(f"^object {number}: s3://.*, version .+$", table, re.MULTILINE)
+
+    loaded.simulator.redeliver(THURSDAY, csv_file(order(THURSDAY)))
+    loaded.load(THURSDAY)
+    assert etl("rejected", THURSDAY).stderr == f"No row is in quarantine for {THURSDAY}\n"
 
 
 @pytest.mark.usefixtures("loaded")

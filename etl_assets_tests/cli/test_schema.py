@@ -59,6 +59,8 @@ def test_all_is_well(etl: Etl, pipeline: Pipeline) -> None:
     [
         ("ETL_START_DATE", "", ("settings", "ETL_START_DATE is not set")),
         ("ETL_MAX_REJECTED_SHARE", "2", ("settings", "ETL_MAX_REJECTED_SHARE is malformed")),
+        ("ETL_ALARM_WEBHOOK_URL", "hush", ("settings", "ETL_ALARM_WEBHOOK_URL is malformed")),
+        ("ETL_KEEP_RUNS_DAYS", "10", ("settings", "ETL_KEEP_RUNS_DAYS is malformed")),
         (
             "WAREHOUSE_URL",
             "postgresql://e:hush@127.0.0.1:1/x",

@@ -30,7 +30,7 @@ class Dagster:
     def runs(self, day: date) -> list[dg.DagsterRun]:
         """Return the runs of a day, the oldest first."""
         tags = {PARTITION_NAME_TAG: str(day)}
-        return self.instance.get_runs(dg.RunsFilter(tags=tags))[::-1]
+        return list(reversed(self.instance.get_runs(dg.RunsFilter(tags=tags))))
 
     def statuses(self, day: date) -> list[str]:
         """Return how the runs of a day have ended, the oldest first."""

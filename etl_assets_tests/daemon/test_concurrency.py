@@ -13,11 +13,11 @@ from dagster_graphql import DagsterGraphQLClient
 
 from etl_assets.embedded.ports import LOOPBACK
 from etl_assets.embedded.simulator import GivenFiles
-from etl_assets.resources.warehouse import writing
+from etl_assets.resources.transactions import writing
 from etl_assets_tests.cli.conftest import program
 from etl_assets_tests.conftest import OpenPipeline, as_user
 from etl_assets_tests.daemon.conftest import Dagster
-from etl_assets_tests.embedded.processes import wait_until
+from etl_assets_tests.embedded.processes import PATIENCE_SECONDS, wait_until
 from etl_assets_tests.files import (
     FRIDAY,
     MONDAY,
@@ -66,7 +66,7 @@ def test_eight_loads_at_once_of_overlapping_days_lose_and_double_nothing(
         pipeline.simulator.redeliver(day, body)
     client = DagsterGraphQLClient(LOOPBACK, urlsplit(dagster.servers.url).port)
 
-    with Watching(reader, versions) as watching, ExitStack() as commands:
+    with ExitStack() as stack:
         with pipeline.warehouse.session() as connection, writing(connection):
             for first, last in BY_THE_DAEMON:
                 tags = {
@@ -75,13 +75,14 @@ def test_eight_loads_at_once_of_overlapping_days_lose_and_double_nothing(
                 }
                 client.submit_job_execution("order_backfill", tags=tags)
             loads = [
-                commands.enter_context(program("backfill", "--from", first, "--to", last))
+                stack.enter_context(program("backfill", "--from", first, "--to", last))
                 for first, last in BY_COMMANDS
             ]
             # All have read their files, and wait for their turn.
             wait_until(lambda: len(pipeline.query(WAITING)) == 8)
+            watching = stack.enter_context(Watching(reader, versions))
         for load in loads:
-            _, errors = load.communicate(timeout=120)
+            _, errors = load.communicate(timeout=PATIENCE_SECONDS)
             assert load.returncode == 0, errors
         wait_until(lambda: all(run.is_finished for run in dagster.instance.get_runs()))
 

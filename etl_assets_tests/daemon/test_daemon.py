@@ -3,7 +3,7 @@
 import pytest
 
 from etl_assets.embedded.simulator import Fault, GivenFiles
-from etl_assets.resources.warehouse import writing
+from etl_assets.resources.transactions import writing
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.daemon.conftest import Dagster
 from etl_assets_tests.embedded.processes import wait_until

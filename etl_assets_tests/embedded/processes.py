@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from tenacity import (
+    Retrying,
     retry,
     retry_if_exception_type,
     retry_if_result,
@@ -18,16 +20,21 @@ from tenacity import (
 
 from etl_assets.embedded.folder import Locked, lock
 
+T = TypeVar("T")
+
 ROOT = Path(__file__).parents[2]
 # Like a normal user's, where the tests run as root: a user that is not root, in files that are its
 # own. (Dropping to another user would lose sight of a Python that lies below /root.)
 AS_A_NORMAL_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 
+# What is waited for comes, however busy the machine is: only what hangs takes so long.
+PATIENCE_SECONDS = 300
+
 
 @contextmanager
 def program(
     code: str, *arguments: object, prefix: Sequence[str] = ()
-) -> Iterator[subprocess.Popen[str]]:
+) -> Generator[subprocess.Popen[str]]:
     """Run Python code in a process group of its own until it prints a line."""
     process = subprocess.Popen(
         [*prefix, sys.executable, "-c", code, *map(str, arguments)],
@@ -74,10 +81,16 @@ def wait_until_nothing_runs(lock_file: Path) -> None:
     os.close(lock(lock_file))
 
 
-@retry(retry=retry_if_result(lambda so: not so), stop=stop_after_delay(120), wait=wait_fixed(0.1))
-def wait_until(so: Callable[[], object]) -> object:
+def wait_until(so: Callable[[], T | None]) -> T:
     """Wait until it is so, and return what it is."""
-    return so()
+    patience = Retrying(
+        retry=retry_if_result(lambda found: not found),
+        stop=stop_after_delay(PATIENCE_SECONDS),
+        wait=wait_fixed(0.1),
+    )
+    found = patience(so)
+    assert found
+    return found
 
 
 def listening_addresses(process: int) -> set[str]:

@@ -1,1 +1,1 @@
-"""The tests of reading order logs, a file a module."""
+"""The tests of reading order logs, a concern a module."""

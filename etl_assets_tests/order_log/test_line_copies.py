@@ -31,7 +31,7 @@ def left_out(
         return list(range(piece.line, piece.line + count)), Counter()
     stay = [int(line.split(b",")[1]) for line in lines.data.splitlines()]
     days = pl.Series([day_of(content) for content in stay], dtype=pl.Date)
-    numbers = lines.numbers.to_list()
+    numbers: list[int] = lines.numbers.to_list()
     of_piece = piece.data.splitlines()
     assert stay == [int(of_piece[number - piece.line].split(b",")[1]) for number in numbers]
     return numbers, copies.count(lines, days)
@@ -83,11 +83,19 @@ def test_what_does_not_pay_is_given_up() -> None:
     assert [isinstance(lines, NewLines) for lines in dropped] == [True] * 4 + [False] * 6
 
 
+@pytest.mark.parametrize("last_id", [b"2", b"22"], ids=repr)
 @pytest.mark.parametrize(
     "line",
     [b"x,1", b"", b",1", b'1,"1"', b"1,\r1", b"1,1\r\r", b"1,\xff"],
     ids=repr,
 )
-def test_a_piece_is_read_as_it_is_where_a_line_is_no_row_for_sure(line: bytes) -> None:
-    piece = CsvPiece(b"1,1\r\n" + line + b"\r\n2,1\r\n", 2)
+def test_a_piece_is_read_as_it_is_where_a_line_is_no_row_for_sure(
+    line: bytes, last_id: bytes
+) -> None:
+    piece = CsvPiece(b"1,1\r\n" + line + b"\r\n" + last_id + b",1\r\n", 2)
+    assert LineCopies().drop(piece) is piece
+
+
+def test_a_line_is_no_copy_for_being_equal_where_other_ids_end() -> None:
+    piece = CsvPiece(b"100,1\n1,2,1\n300,1\n", 2)
     assert LineCopies().drop(piece) is piece

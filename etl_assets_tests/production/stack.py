@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -90,7 +90,8 @@ class Stack:
             self._postgres.create_database("warehouse")
             server = urlsplit(self._postgres.url("warehouse"))
             written = ("3000", "3001", "4000", "6379", "8080", "8081", "8333", "8443")
-            self.ports = dict(zip(written, map(str, free_ports(len(written))), strict=True))
+            free = map(str, free_ports(len(written)))
+            self.ports: dict[str, str] = dict(zip(written, free, strict=True))
             self.ports["5432"] = str(server.port)
             self._services = self._configured({"POSTGRES_PASSWORD": str(server.password)})
             self._initialize_postgres()
@@ -156,6 +157,12 @@ class Stack:
         os.killpg(os.getpgid(server), signal.SIGKILL)
         self.running.pop(name).stop()
 
+    def logged(self, name: str) -> list[dict[str, Any]]:
+        """Return what a service has logged, with LOG_FORMAT=json; anything else is an error."""
+        events = list(map(json.loads, (self.folder / f"{name}.log").read_text().splitlines()))
+        assert all(event["event"] for event in events)
+        return events
+
     @property
     def webserver(self) -> Webserver:
         """The webserver."""
@@ -175,7 +182,7 @@ class Stack:
         return self._services[service]["environment"][name]
 
     @contextmanager
-    def instance(self) -> Iterator[dg.DagsterInstance]:
+    def instance(self) -> Generator[dg.DagsterInstance]:
         """Open Dagster's instance as the services do."""
         with pytest.MonkeyPatch.context() as patch:
             for name in ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "DAGSTER_POSTGRES_URL"):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ import psycopg
 import pytest
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.execution.retries import auto_reexecution_should_retry_run
+from psycopg import sql
 
 from etl_assets.automation.jobs import ORDER_BACKFILL, ORDER_INCREMENT, ORDER_REPORT_JOB
 from etl_assets.definitions import build_defs
@@ -53,6 +55,21 @@ def test_a_restart_of_the_server_is_not_noticed_between_two_runs(
     run = anything.execute_in_process(instance=instance)
     assert run.success
     assert instance.all_logs(run.run_id)
+
+
+def test_times_are_right_whatever_zone_the_server_has(instance: dg.DagsterInstance) -> None:
+    with psycopg.connect(os.environ["WAREHOUSE_URL"], autocommit=True) as connection:
+        database = sql.Identifier(urlsplit(os.environ["DAGSTER_POSTGRES_URL"]).path[1:])
+        for zone in ("Europe/Moscow", "America/New_York"):
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} SET timezone = {}").format(database, sql.Literal(zone))
+            )
+            with dg.DagsterInstance.from_ref(instance.get_ref()) as another:
+                run = another.create_run_for_job(anything)
+                record = another.get_run_record_by_id(run.run_id)
+                assert record
+                assert abs(datetime.now(UTC) - record.create_timestamp) < timedelta(minutes=10)
+                assert abs(datetime.now(UTC) - record.update_timestamp) < timedelta(minutes=10)
 
 
 def test_an_instance_leaves_no_connections_behind(instance: dg.DagsterInstance) -> None:

@@ -1,5 +1,6 @@
 """The job `maintenance`: what it deletes of Dagster's storage, and what nobody would miss."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from etl_assets.resources import WarehouseResource
 from etl_assets.settings import PartitionSettings
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.files import MONDAY, THURSDAY, TUESDAY, WEDNESDAY, csv_file, order
+from etl_assets_tests.other_location import fail_elsewhere
 from etl_assets_tests.pipeline import Pipeline
 
 KEEP = timedelta(days=30)
@@ -44,6 +46,9 @@ def age(pipeline: Pipeline) -> None:
         ):
             older = f"UPDATE {table} SET {column} = {column} - interval '100 days'"
             connection.execute(sqlalchemy.text(older))
+        days = 100 * 24 * 60 * 60
+        times = f"start_time = start_time - {days}, end_time = end_time - {days}"
+        connection.execute(sqlalchemy.text(f"UPDATE runs SET {times}"))
 
 
 def prune_old(pipeline: Pipeline) -> Pruned:
@@ -58,7 +63,7 @@ def shown(pipeline: Pipeline) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for key in graph.get_all_asset_keys():
         partitions = graph.get(key).partitions_def
-        days = partitions.get_partition_keys() if partitions else []
+        days: Sequence[str] = partitions.get_partition_keys() if partitions else ()
         if partitions:
             statuses = instance.get_status_by_partition(key, days, partitions)
             shown[f"{key} status"] = statuses
@@ -113,12 +118,47 @@ def test_a_run_that_holds_the_latest_of_one_day_keeps_that_and_no_more(pipeline:
     assert (run.status, run.tags[PRUNED_TAG]) == (dg.DagsterRunStatus.SUCCESS, "true")
 
 
+def test_what_another_code_location_has_left_is_left_alone(pipeline: Pipeline) -> None:
+    elsewhere = fail_elsewhere(pipeline.instance)
+    for _ in range(3):
+        pipeline.instance.report_runless_asset_event(dg.AssetMaterialization("theirs"))
+    age(pipeline)
+    rows_before = rows(pipeline)
+    assert prune_old(pipeline) == Pruned(0, 0)
+    assert elsewhere in runs(pipeline)
+    assert rows(pipeline) == rows_before
+
+
 def test_what_is_not_old_enough_stays_as_it_is(pipeline: Pipeline) -> None:
     pipeline.run(MONDAY, TUESDAY)
     pipeline.run(MONDAY, TUESDAY)
     rows_before = rows(pipeline)
     assert prune_old(pipeline) == Pruned(0, 0)
     assert rows(pipeline) == rows_before
+
+
+def test_a_run_that_ended_later_than_it_was_made_is_as_old_as_its_end(pipeline: Pipeline) -> None:
+    run_id = pipeline.run(MONDAY, TUESDAY)
+    waited = "UPDATE runs SET create_timestamp = create_timestamp - interval '100 days'"
+    storage = pipeline.instance.event_log_storage
+    assert isinstance(storage, SqlEventLogStorage)
+    with storage.index_connection() as connection:
+        connection.execute(sqlalchemy.text(waited))
+    before = shown(pipeline)
+    assert prune_old(pipeline) == Pruned(0, 0)
+    assert run_id in runs(pipeline)
+    assert shown(pipeline) == before
+
+
+def test_a_terminated_run_stays_as_long_as_the_planner_counts_it(pipeline: Pipeline) -> None:
+    job = build_defs(PartitionSettings.read()).resolve_job_def(ORDER_INCREMENT)
+    # The last one would stay anyway, for the checks that it was to make.
+    for _ in range(2):
+        run = pipeline.instance.create_run_for_job(job, tags=planned_tags(WEDNESDAY))
+        pipeline.instance.report_run_canceled(run)
+    age(pipeline)
+    prune_old(pipeline)
+    assert RunHistory(pipeline.instance).failures(planned_tags(WEDNESDAY)).count == 2
 
 
 def test_a_second_time_finds_nothing_to_do(pipeline: Pipeline) -> None:
@@ -163,6 +203,8 @@ def test_the_job_says_what_it_has_deleted(
     (output,) = [event for event in result.all_events if event.is_successful_output]
     metadata = output.step_output_data.metadata
     assert metadata["deleted_runs"].value == 1
-    tables = {record.data["table"]: record.data for record in metadata["tables"].records}
+    table = metadata["tables"]
+    assert isinstance(table, dg.TableMetadataValue)
+    tables = {record.data["table"]: record.data for record in table.records}
     assert tables["runs"]["rows_before"] == 3
     assert tables["runs"]["rows_after"] == 2

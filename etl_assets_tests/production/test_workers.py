@@ -1,6 +1,6 @@
 """Runs on Celery's workers: one is killed in the middle, one is told to stop."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
@@ -10,7 +10,7 @@ from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from etl_assets.automation import run_history
 from etl_assets.automation.run_history import RunHistory
-from etl_assets.resources.warehouse import days_being_loaded, writing
+from etl_assets.resources.transactions import days_being_loaded, writing
 from etl_assets_tests.embedded.processes import wait_until
 from etl_assets_tests.production.demo import DAYS, holds_the_demo
 from etl_assets_tests.production.stack import Stack
@@ -29,6 +29,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(
         tmp_path_factory.mktemp("workers"),
         RUN_LAUNCHER="celery",
+        LOG_FORMAT="json",
         ETL_POLL_SECONDS="0.1",
         ETL_NEXT_INCREMENT_SECONDS="1",
     ) as stack:
@@ -48,13 +49,14 @@ def test_a_killed_worker_and_one_that_is_restarted_lose_and_double_nothing(
 
     with stack.instance() as instance, ThreadPoolExecutor(1) as pool:
 
-        def runs(*statuses: dg.DagsterRunStatus) -> list[dg.DagsterRun]:
+        def runs(*statuses: dg.DagsterRunStatus) -> Sequence[dg.DagsterRun]:
             return instance.get_runs(dg.RunsFilter(statuses=statuses))
 
         # Nobody's turn to write comes before this block ends.
         with warehouse.session() as connection, writing(connection):
             stack.webserver.launch("order_backfill", str(RANGE[0]), str(RANGE[-1]))
-            wait_until(lambda: warehouse.rows("etl/reports"))
+            # An increment that starts before would find no report, and fail.
+            wait_until(lambda: warehouse.rows("etl/ready_reports"))
             for day in INCREMENTS:
                 stack.webserver.launch("order_increment", str(day))
             wait_until(lambda: len(runs(STARTED)) == 4)
@@ -82,3 +84,6 @@ def test_a_killed_worker_and_one_that_is_restarted_lose_and_double_nothing(
             wait_until(lambda: [run.run_id for run in runs(CANCELED)] == [terminated])
         assert not runs(*IN_PROGRESS_RUN_STATUSES)
     holds_the_demo(stack.warehouse_url)
+
+    of_runs = [event for event in stack.logged("worker") if "RUN_START" in event["event"]]
+    assert {event["logger"] for event in of_runs} == {"dagster"}

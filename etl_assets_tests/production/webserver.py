@@ -30,7 +30,7 @@ class Webserver:
 
     def graphql(self, query: str, **variables: object) -> dict[str, Any]:
         """Return the data of an answer."""
-        body = {"query": query, "variables": variables}
+        body: Any = {"query": query, "variables": variables}
         answer = requests.post(f"{self._url}/graphql", json=body, timeout=60).json()
         assert "errors" not in answer, answer
         return answer["data"]

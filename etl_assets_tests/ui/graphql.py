@@ -5,7 +5,7 @@ happen in this process, one after the other.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
@@ -56,7 +56,9 @@ class Graphql:
         """Return the data of an answer."""
         answer = execute_query(self._context, query, variables)
         assert "errors" not in answer, answer["errors"]
-        return answer["data"]
+        data = answer.get("data")
+        assert data is not None
+        return data
 
     def backfill_job(self, *days: date) -> list[dg.DagsterRun]:
         """Launch what the dialog of the job order_backfill does, and return the runs."""
@@ -96,6 +98,8 @@ class Graphql:
             assert backfill
             if backfill.status.value != "REQUESTED":
                 break
+        else:
+            raise AssertionError(f"the backfill has not ended after {_ROUNDS} rounds")
         tags = {"dagster/backfill": backfill.backfill_id}
         runs = list(reversed(instance.get_runs(dg.RunsFilter(tags=tags))))
         all_succeeded = all(run.status is dg.DagsterRunStatus.SUCCESS for run in runs)
@@ -104,7 +108,7 @@ class Graphql:
 
 
 @contextmanager
-def open_graphql(pipeline: Pipeline) -> Iterator[Graphql]:
+def open_graphql(pipeline: Pipeline) -> Generator[Graphql]:
     """Give Dagster's GraphQL on the pipeline's instance, with the code location in this process."""
     location = InProcessCodeLocationOrigin(
         LoadableTargetOrigin(module_name="etl_assets.definitions"), location_name="etl_assets"

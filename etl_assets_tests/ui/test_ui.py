@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import requests
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from etl_assets.embedded.dagster_servers import DagsterServers
 from etl_assets.embedded.ports import free_ports
 from etl_assets.embedded.simulator import GivenFiles
 from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets_tests.conftest import OpenPipeline
+from etl_assets_tests.embedded.processes import wait_until
 from etl_assets_tests.files import MONDAY, TUESDAY, csv_file, order
 from etl_assets_tests.test_definitions import GRAPH
 
@@ -77,12 +77,10 @@ def finished_runs(url: str, backfill: str) -> list[dict[str, Any]]:
         )
         return answer.json()["data"]["partitionBackfillOrError"]["runs"]
 
-    def go_on(runs: list[dict[str, Any]]) -> bool:
-        return not runs or any(run["status"] not in ("SUCCESS", "FAILURE") for run in runs)
+    def ended() -> list[dict[str, Any]]:
+        found = runs()
+        return found if all(run["status"] in ("SUCCESS", "FAILURE") for run in found) else []
 
-    attempts = Retrying(
-        retry=retry_if_result(go_on), stop=stop_after_delay(120), wait=wait_fixed(0.5)
-    )
     with requests.Session() as session:
         session.trust_env = False  # no proxy of the environment stands in between
-        return attempts(runs)
+        return wait_until(ended)

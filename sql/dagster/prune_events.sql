@@ -1,7 +1,8 @@
 -- Deletes from Dagster's storage what old runs have logged, but for how they began and ended, the
 -- latest materialization of each asset's each day, and the latest result of each check, by day too.
 --
--- Parameters: run_ids (text[]), before (timestamp, UTC).
+-- Parameters: run_ids (text[]); asset_keys (text[]): ours, of which sensors report without a run:
+-- its id is empty; before (timestamp, UTC).
 -- Rows: run_id, those that still have one of the latest.
 -- Safe to run twice: the second time finds nothing to delete.
 WITH
@@ -27,7 +28,10 @@ old AS (
         event_logs.id IN (SELECT latest.id FROM latest) AS is_latest
     FROM event_logs
     WHERE
-        event_logs.run_id = any(%(run_ids)s::text[])
+        (
+            event_logs.run_id = any(%(run_ids)s::text[])
+            OR (event_logs.run_id = '' AND event_logs.asset_key = any(%(asset_keys)s::text[]))
+        )
         AND event_logs.timestamp < %(before)s::timestamp
 ),
 

@@ -1,9 +1,16 @@
--- The objects that a run takes the days asked for from: those that it was told to, else those where
--- the days are kept.
+-- The objects that a run takes the days asked for from: those that it was told to; else those that
+-- a run was told to that it does again, the latest first; else those where the days are kept.
 --
--- Parameters: days (date[]), run_ids (text[]): the run, and the one that it does again.
+-- Parameters: days (date[]), run_ids (text[]): the run, and those that it does again, latest first.
 -- Rows: partition_day, uri, etag, size, report_id, increment_id, is_rewrite; by day.
-SELECT DISTINCT ON (partition_day) *
+SELECT DISTINCT ON (partition_day)
+    partition_day,
+    uri,
+    etag,
+    size,
+    report_id,
+    increment_id,
+    place IS NOT NULL AS is_rewrite
 FROM (
     SELECT
         partition_day,
@@ -12,7 +19,7 @@ FROM (
         size,
         report_id,
         increment_id,
-        FALSE AS is_rewrite
+        NULL::integer AS place
     FROM etl.raw_file
     UNION ALL
     SELECT
@@ -22,9 +29,9 @@ FROM (
         size,
         report_id,
         increment_id,
-        TRUE AS is_rewrite
+        array_position(%(run_ids)s::text[], run_id) AS place
     FROM etl.rewrite
     WHERE run_id = any(%(run_ids)s)
 ) AS found
 WHERE partition_day = any(%(days)s)
-ORDER BY partition_day, is_rewrite DESC
+ORDER BY partition_day, place NULLS LAST

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -25,10 +25,11 @@ from etl_assets.embedded.simulator.deliveries import Deliveries, increment_keys,
 from etl_assets.embedded.simulator.faults import Call, Faults
 from etl_assets.embedded.simulator.ledger import Increment, Ledger, Report
 from etl_assets.embedded.simulator.serving import served
+from etl_assets.embedded.startable import Startable
 
 
-class Simulator:
-    """The report API and its files; usable as a context manager.
+class Simulator(Startable):
+    """The report API and its files; the object store has to run before it is started.
 
     Attributes:
         today: the day by the source's clock (D); may be set while it runs.
@@ -65,14 +66,6 @@ class Simulator:
         self._listen = listen
         self._wanted_port = port
         self._port = 0
-        self._running = ExitStack()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     @property
     def url(self) -> str:
@@ -83,29 +76,6 @@ class Simulator:
     def api_key(self) -> str:
         """The key that calls have to carry."""
         return kept_secret(self._folder / "api-key")
-
-    def start(self) -> None:
-        """Start answering calls; the object store has to be running."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            self._ledger = Ledger(self._folder / "ledger.json")
-            self._deliveries = stack.enter_context(
-                Deliveries(self._store, self._ledger, self._files, self._folder)
-            )
-            self._port = stack.enter_context(
-                served(
-                    self._api(),
-                    self.faults,
-                    self.calls,
-                    listen=self._listen,
-                    port=self._wanted_port,
-                )
-            )
-            self._running = stack.pop_all()
-
-    def stop(self) -> None:
-        """Stop answering; what was asked for and written is remembered."""
-        self._running.close()
 
     def redeliver(self, day: date, orders: bytes | None = None) -> None:
         """Write the day's increments again, at the addresses that were handed out.
@@ -123,6 +93,22 @@ class Simulator:
     def forget(self) -> None:
         """Begin anew: know of no report and no increment that was asked for or written."""
         self._deliveries.forget()
+
+    def _start(self, running: ExitStack) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._ledger = Ledger(self._folder / "ledger.json")
+        self._deliveries = running.enter_context(
+            Deliveries(self._store, self._ledger, self._files, self._folder)
+        )
+        self._port = running.enter_context(
+            served(
+                self._api(),
+                self.faults,
+                self.calls,
+                listen=self._listen,
+                port=self._wanted_port,
+            )
+        )
 
     def _api(self) -> Starlette:
         return Starlette(

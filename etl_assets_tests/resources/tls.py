@@ -4,7 +4,7 @@ import select
 import socket
 import ssl
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Thread
@@ -19,7 +19,7 @@ _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
 
 @contextmanager
-def tls_in_front_of(url: str, authority: trustme.CA, name: str = HOST) -> Iterator[str]:
+def tls_in_front_of(url: str, authority: trustme.CA, name: str = HOST) -> Generator[str]:
     """Start a server that takes nothing but TLS, for one of HTTP or of PostgreSQL.
 
     It has a certificate for the name. Gives its URL, which is of 127.0.0.1 whatever the name.

@@ -3,7 +3,7 @@
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,13 +18,14 @@ from pydantic import SecretStr
 from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets.errors import EtlError, Unavailable
 from etl_assets.resources import ObjectStore, ReportApi, Warehouse
-from etl_assets.resources.warehouse import Connection
+from etl_assets.resources.database import Connection
 from etl_assets.resources.webhook import Webhook
 from etl_assets.settings import ObjectStoreSettings, ReportApiSettings
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.files import MONDAY
 from etl_assets_tests.pipeline import Pipeline, holding
-from etl_assets_tests.tls import HOST, tls_in_front_of
+from etl_assets_tests.resources.conftest import one
+from etl_assets_tests.resources.tls import HOST, tls_in_front_of
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +54,6 @@ def pipeline(open_pipeline: OpenPipeline, environment: pytest.MonkeyPatch) -> Pi
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE"):
         environment.delenv(name, raising=False)
     return open_pipeline()
-
-
-def one(connection: Connection) -> Any:
-    return connection.execute("SELECT 1 AS one").fetchone()
 
 
 @dataclass
@@ -168,7 +165,7 @@ def test_a_handshake_that_breaks_off_is_tried_again(service: Service) -> None:
 
 
 @contextmanager
-def closing_server() -> Iterator[int]:
+def closing_server() -> Generator[int]:
     """Start a server that closes every connection without a word, after the first byte."""
     with socket.create_server((HOST, 0)) as server, ThreadPoolExecutor(1) as pool:
 
@@ -267,4 +264,4 @@ def test_an_encrypted_connection_that_breaks_off_is_opened_again(
             raise faults.pop()
         return one(connection)
 
-    assert Warehouse(SecretStr(world.postgres.url("postgres"))).run(work) == {"one": 1}
+    assert Warehouse(SecretStr(world.postgres.url("postgres"))).run(work) == 1

@@ -1,9 +1,9 @@
-"""The model of the mart against the real files' known figures, and each of its rules by hand."""
+"""How the model reads a file: each rule by hand, and the known figures of the real report."""
 
 import csv
 import hashlib
 import io
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
@@ -20,18 +20,7 @@ from etl_assets_tests.files import (
     increment,
     without,
 )
-from etl_assets_tests.oracle import (
-    MAX_LINE_BYTES,
-    TABLE_COLUMNS,
-    Delivery,
-    Mart,
-    Reading,
-    Refused,
-    calendar_day,
-    date_id,
-    mart,
-    read,
-)
+from etl_assets_tests.oracle import MAX_LINE_BYTES, Delivery, Reading, Refused, read
 
 
 def read_rows(*rows: dict[str, str] | str, columns: tuple[str, ...] = COLUMNS) -> Reading:
@@ -52,22 +41,9 @@ def reasons(reading: Reading) -> list[tuple[int, date | None, str]]:
     return [(row.line, row.partition_day, row.reason_kind) for row in reading.rejected]
 
 
-# --- The real files -------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def report(real_files: RealFiles) -> Delivery:
     return real_files.report
-
-
-@pytest.fixture(scope="module")
-def real_days(real_files: RealFiles) -> dict[date, Delivery]:
-    return real_files.days
-
-
-@pytest.fixture(scope="module")
-def real_mart(real_days: dict[date, Delivery]) -> Mart:
-    return mart(real_days)
 
 
 def test_the_real_report_is_mostly_copies(report: Delivery):
@@ -75,38 +51,6 @@ def test_the_real_report_is_mostly_copies(report: Delivery):
     assert (reading.rows, len(reading.orders), len(reading.rejected)) == (22_525, 5_119, 0)
     assert reading.copies == 22_525 - 5_119
     assert sum(order.payment_amount for order in reading.orders) == 2_643_175
-
-
-def test_the_real_days_give_the_known_facts(real_mart: Mart):
-    assert len(real_mart.f_sales) == 6_992
-    assert sum(sale.status == "refunded" for sale in real_mart.f_sales) == 92
-    assert sum(sale.payment_amount for sale in real_mart.f_sales) == 3_494_480
-
-
-def test_the_real_days_give_the_known_weeks(real_mart: Mart):
-    assert real_mart.f_customer_retention_weekly == [
-        (date(2024, 1, 29), 453, 251_710, 58, 61_640, 0, 0),
-        (date(2024, 2, 5), 742, 378_215, 436, 541_275, 0, 0),
-        (date(2024, 2, 12), 737, 368_400, 465, 548_155, 0, 0),
-        (date(2024, 2, 19), 635, 307_385, 224, 263_895, 0, 0),
-        (date(2024, 2, 26), 744, 337_320, 420, 436_485, 90, 92),
-    ]
-
-
-def test_the_real_days_are_loaded_without_a_gap_or_a_rejected_row(real_mart: Mart):
-    assert len(real_mart.loaded_day) == len(real_mart.d_calendar) == 31
-    assert sum(day.orders for day in real_mart.loaded_day) == 6_992
-    assert not any(day.rejected for day in real_mart.loaded_day)
-    assert all(800 <= day.rows <= 1_200 for day in real_mart.loaded_day)
-    assert all(18 <= day.orders <= 523 for day in real_mart.loaded_day)
-
-
-def test_a_real_day_delivered_again_changes_its_week_and_no_other(
-    real_files: RealFiles, real_mart: Mart
-):
-    changed = mart(real_files.days | {MONDAY: real_files.monday_of_other_report})
-    assert changed.f_customer_retention_weekly[:4] == real_mart.f_customer_retention_weekly[:4]
-    assert changed.f_customer_retention_weekly[4] != real_mart.f_customer_retention_weekly[4]
 
 
 # --- Records and lines ----------------------------------------------------------------------------
@@ -554,190 +498,3 @@ def test_without_uniq_id_it_is_the_md5_of_the_row_without_id():
     assert read_rows({}, columns=(*of_2022, "colour")).orders[0].uniq_id == md5(contents)
     with_status = read_rows({}, columns=without("uniq_id"))
     assert with_status.orders[0].uniq_id == md5(f"{contents},shipped")
-
-
-# --- The mart -------------------------------------------------------------------------------------
-
-
-def test_no_loaded_day_is_an_empty_mart():
-    assert mart({}) == Mart([], [], [], [], [], [], [], [])
-
-
-def test_every_table_names_its_columns():
-    tables = vars(mart({MONDAY: increment(csv_file({}))}))
-    assert {name: len(rows[0]) for name, rows in tables.items()} == {
-        name: len(columns) for name, columns in TABLE_COLUMNS.items()
-    }
-
-
-def test_a_day_takes_only_its_own_rows():
-    body = csv_file({}, {"date_time": "2024-02-27", "item_id": "4"})
-    loaded = mart({TUESDAY: Delivery(body, MONDAY, TUESDAY)})
-    assert loaded.d_item == [(4, "Яблоко", TUESDAY, 3)]
-    assert loaded.loaded_day == [(TUESDAY, 1, 1, 0)]
-
-
-def test_a_day_is_not_loaded_from_a_delivery_of_other_days():
-    with pytest.raises(ValueError, match="2024-02-27 cannot be loaded"):
-        mart({TUESDAY: increment(csv_file({}))})
-
-
-def test_a_refused_file_is_no_load():
-    with pytest.raises(Refused):
-        mart({MONDAY: increment(b"")})
-
-
-def test_members_have_the_attributes_of_their_latest_order():
-    monday = csv_file(
-        {"uniq_id": "a", "item_name": "Яблоко"},
-        {"uniq_id": "b", "item_name": "Груша", "last_name": "Белова"},
-        {"uniq_id": "c", "item_id": "4", "customer_id": "8"},
-    )
-    tuesday = csv_file({"date_time": "2024-02-27", "city_id": "1", "city_name": "Ростов"})
-    loaded = mart({TUESDAY: increment(tuesday, TUESDAY), MONDAY: increment(monday)})
-    assert loaded.d_item == [(3, "Яблоко", TUESDAY, 2), (4, "Яблоко", MONDAY, 4)]
-    assert loaded.d_city == [(0, "Москва", MONDAY, 4), (1, "Ростов", TUESDAY, 2)]
-    assert loaded.d_customer == [
-        (7, "Ольга", "Орлова", 1, TUESDAY, 2),
-        (8, "Ольга", "Орлова", 0, MONDAY, 4),
-    ]
-    monday_alone = mart({MONDAY: increment(monday)})
-    assert monday_alone.d_item[0] == (3, "Груша", MONDAY, 3)
-    assert monday_alone.d_customer[0] == (7, "Ольга", "Белова", 0, MONDAY, 3)
-
-
-def test_rejected_rows_make_no_members():
-    loaded = mart({MONDAY: increment(csv_file({"quantity": "0"}))})
-    assert (loaded.d_item, loaded.f_sales, loaded.f_customer_retention) == ([], [], [])
-    assert loaded.loaded_day == [(MONDAY, 1, 0, 1)]
-
-
-def test_facts_are_negative_when_refunded():
-    body = csv_file({"uniq_id": "b"}, {"uniq_id": "a", "status": "refunded"})
-    assert mart({MONDAY: increment(body)}).f_sales == [
-        (1_708_905_600, 3, 7, 0, -2, Decimal("-100.00"), "a", "refunded"),
-        (1_708_905_600, 3, 7, 0, 2, Decimal("100.00"), "b", "shipped"),
-    ]
-
-
-def test_retention_counts_rows_whatever_their_status_and_customers_once():
-    body = csv_file(
-        {"uniq_id": "a", "customer_id": "1", "payment_amount": "10"},
-        {"uniq_id": "b", "customer_id": "2", "payment_amount": "30.50", "status": "refunded"},
-        {"uniq_id": "c", "customer_id": "3", "payment_amount": "100"},
-        {"uniq_id": "d", "customer_id": "3", "payment_amount": "40", "status": "refunded"},
-        {"uniq_id": "d", "customer_id": "3", "payment_amount": "40"},
-        {"uniq_id": "e", "customer_id": "3", "payment_amount": "1", "status": "refunded"},
-    )
-    week = (MONDAY, 2, Decimal("-20.50"), 1, Decimal("99.00"), 2, 3)
-    loaded = mart({MONDAY: increment(body)})
-    assert loaded.f_customer_retention_weekly == [week]
-    assert loaded.f_customer_retention == [("weekly", *week)]
-
-
-def test_a_week_runs_from_monday_to_sunday_and_needs_facts():
-    days = {
-        day: increment(csv_file({"date_time": str(day)}), day)
-        for day in (MONDAY - timedelta(days=1), MONDAY, MONDAY + timedelta(days=6))
-    }
-    next_monday = MONDAY + timedelta(days=7)
-    days[next_monday] = increment(csv_file(), next_monday)
-    assert mart(days).f_customer_retention_weekly == [
-        (date(2024, 2, 19), 1, 100, 0, 0, 0, 0),
-        (MONDAY, 0, 0, 1, 200, 0, 0),
-    ]
-
-
-def test_a_loaded_day_counts_its_rows_in_the_file():
-    body = csv_file(
-        {"id": "1"},
-        {"id": "2"},
-        {"uniq_id": "b", "quantity": "0"},
-        {"uniq_id": "c", "date_time": "2024-02-27"},
-        {"uniq_id": "d", "date_time": "?"},
-    )
-    assert mart({MONDAY: increment(body)}).loaded_day == [(MONDAY, 3, 1, 1)]
-
-
-def test_an_empty_day_is_loaded_and_stretches_the_calendar():
-    thursday = MONDAY + timedelta(days=3)
-    loaded = mart({MONDAY: increment(csv_file({})), thursday: increment(csv_file(), thursday)})
-    assert loaded.loaded_day == [(MONDAY, 1, 1, 0), (thursday, 0, 0, 0)]
-    assert [day.date_actual.day for day in loaded.d_calendar] == [26, 27, 28, 29]
-
-
-# --- The calendar ---------------------------------------------------------------------------------
-
-
-def test_a_calendar_day_is_fully_described():
-    assert calendar_day(date(2024, 2, 25))._asdict() == {
-        "date_id": 1_708_819_200,
-        "date_actual": date(2024, 2, 25),
-        "epoch": 1_708_819_200,
-        "day_suffix": "25th",
-        "day_name": "Sunday",
-        "day_of_week": 7,
-        "day_of_month": 25,
-        "day_of_quarter": 56,
-        "day_of_year": 56,
-        "week_of_month": 4,
-        "week_of_year": 8,
-        "week_of_year_iso": "2024-W08-7",
-        "month_actual": 2,
-        "month_name": "February",
-        "month_name_abbreviated": "Feb",
-        "quarter_actual": 1,
-        "quarter_name": "First",
-        "year_actual": 2024,
-        "first_day_of_week": date(2024, 2, 19),
-        "last_day_of_week": date(2024, 2, 25),
-        "first_day_of_month": date(2024, 2, 1),
-        "last_day_of_month": date(2024, 2, 29),
-        "first_day_of_quarter": date(2024, 1, 1),
-        "last_day_of_quarter": date(2024, 3, 31),
-        "first_day_of_year": date(2024, 1, 1),
-        "last_day_of_year": date(2024, 12, 31),
-        "mmyyyy": "022024",
-        "mmddyyyy": "02252024",
-        "weekend_indr": True,
-    }
-
-
-def test_a_new_years_day_may_belong_to_the_old_iso_year():
-    day = calendar_day(date(2023, 1, 1))
-    assert (day.week_of_year, day.week_of_year_iso, day.year_actual) == (52, "2022-W52-7", 2023)
-    assert (day.week_of_month, day.day_of_quarter, day.day_of_year) == (1, 1, 1)
-    assert day.first_day_of_week == date(2022, 12, 26)
-
-
-def test_the_last_day_of_a_leap_year_closes_its_quarter():
-    day = calendar_day(date(2024, 12, 31))
-    assert (day.quarter_actual, day.quarter_name, day.day_of_quarter) == (4, "Fourth", 92)
-    assert (day.day_of_year, day.week_of_year_iso) == (366, "2025-W01-2")
-    assert day.last_day_of_month == day.last_day_of_quarter == day.last_day_of_year
-    assert (day.first_day_of_quarter, day.weekend_indr) == (date(2024, 10, 1), False)
-
-
-@pytest.mark.parametrize(
-    ("number", "week"), [(1, 1), (2, 1), (3, 1), (4, 2), (10, 2), (11, 3), (31, 5)]
-)
-def test_the_first_week_of_a_month_holds_its_1st(number: int, week: int):
-    assert calendar_day(date(2024, 3, number)).week_of_month == week  # the 1st is a Friday
-
-
-def test_days_have_english_ordinals():
-    suffixes = [calendar_day(date(2024, 1, number)).day_suffix for number in range(1, 32)]
-    assert suffixes[:4] == ["1st", "2nd", "3rd", "4th"]
-    assert suffixes[9:14] == ["10th", "11th", "12th", "13th", "14th"]
-    assert suffixes[19:24] == ["20th", "21st", "22nd", "23rd", "24th"]
-    assert suffixes[29:] == ["30th", "31st"]
-
-
-def test_saturday_and_sunday_are_the_weekend():
-    week = [calendar_day(MONDAY + timedelta(days=number)) for number in range(7)]
-    assert [day.weekend_indr for day in week] == [False] * 5 + [True] * 2
-
-
-def test_a_date_id_is_the_epoch_second_of_midnight_utc():
-    assert date_id(date(1970, 1, 2)) == 86_400
-    assert date_id(date(1969, 12, 31)) == -86_400

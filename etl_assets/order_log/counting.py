@@ -1,0 +1,90 @@
+"""What became of the rows of a file, counted by day and by reason."""
+
+from collections import Counter
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+_COUNTS = pl.Schema(
+    {
+        "partition_day": pl.Date,
+        "rows_read": pl.Int64,
+        "copies": pl.Int64,
+        "rejected": pl.Int64,
+        "kept": pl.Int64,
+        "revenue": pl.Decimal(38, 2),
+    }
+)
+_REASONS = {"reason": pl.String, "rows": pl.Int64, "first_line": pl.Int64}
+_NONE = Decimal("0.00")
+
+
+class Counts:
+    """Counts the rows of a file, a piece at a time.
+
+    Attributes:
+        reasons: reason, rows and first_line of the rejected rows.
+    """
+
+    def __init__(self) -> None:
+        self._read: Counter[date | None] = Counter()
+        self._rejected: Counter[date | None] = Counter()
+        self._kept: Counter[date | None] = Counter()
+        self._revenue: dict[date | None, Decimal] = {}
+        self.reasons = pl.DataFrame(schema=_REASONS)
+
+    @property
+    def by_day(self) -> pl.DataFrame:
+        """What became of the rows of each day.
+
+        Columns: partition_day (null where there is no readable one), rows_read, copies, rejected,
+        kept, and revenue, that of the kept rows, refunds negative.
+        """
+        counts = [{"partition_day": day, **self.of(day)} for day in self._read]
+        return pl.DataFrame(counts, _COUNTS, orient="row").sort("partition_day")
+
+    def of(self, day: date | None) -> dict[str, Any]:
+        """Return what became of the rows of a day, as `by_day` has it."""
+        read, rejected, kept = self._read[day], self._rejected[day], self._kept[day]
+        return {
+            "rows_read": read,
+            "copies": read - rejected - kept,
+            "rejected": rejected,
+            "kept": kept,
+            "revenue": self._revenue.get(day, _NONE),
+        }
+
+    def add(self, read: Counter[date | None], orders: pl.DataFrame, rejected: pl.DataFrame) -> None:
+        """Count a piece.
+
+        Args:
+            read: how many rows of each day it had, copies and rejected ones included.
+            orders: partition_day, status and typed_payment_amount of the rows that are kept.
+            rejected: line, partition_day and reason of those that are not.
+        """
+        self._read += read
+        self._kept += rows_by_day(orders["partition_day"])
+        amount, is_refund = pl.col("typed_payment_amount"), pl.col("status") == "refunded"
+        revenue = orders.group_by("partition_day").agg(
+            amount.filter(~is_refund).sum() - amount.filter(is_refund).sum()
+        )
+        for day, of_day in revenue.iter_rows():
+            self._revenue[day] = self._revenue.get(day, _NONE) + of_day
+        if not len(rejected):
+            return
+        self._rejected += rows_by_day(rejected["partition_day"])
+        reasons = rejected.group_by("reason").agg(
+            rows=pl.len().cast(pl.Int64), first_line=pl.col("line").min()
+        )
+        self.reasons = (
+            pl.concat([self.reasons, reasons])
+            .group_by("reason")
+            .agg(pl.col("rows").sum(), pl.col("first_line").min())
+        )
+
+
+def rows_by_day(days: pl.Series) -> Counter[date | None]:
+    """Count the rows that have each day."""
+    return Counter(dict(days.value_counts().iter_rows()))
