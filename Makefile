@@ -18,10 +18,10 @@ test-ui: .venv/pictures ## the tests of Dagster's UI, in a headless Chromium
 	CHROMIUM="$${CHROMIUM:-chromium}" $(BIN)/pytest -m ui etl_assets_tests/ui
 
 compose-e2e: .venv/installed ## the demo of docker-compose.yml on a real engine, started by root: minutes
-	COMPOSE_E2E=1 $(BIN)/pytest etl_assets_tests/engine
+	COMPOSE_E2E=1 $(BIN)/pytest etl_assets_tests/deploy
 
 soak: .venv/installed ## thousands of random histories, and a thousand kills: an hour and a half
-	$(BIN)/pytest etl_assets_tests/test_crashes.py etl_assets_tests/test_model.py \
+	$(BIN)/pytest etl_assets_tests/properties/test_crashes.py etl_assets_tests/properties/test_model.py \
 		--hypothesis-profile=soak
 
 lint: .venv/installed ## style, types and SQL

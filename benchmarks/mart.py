@@ -8,10 +8,10 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from benchmarks.measure import Figure, absolute, at_most, side_by_side, stopwatch
-from etl_assets.assets.mart import load_mart
+from etl_assets.clients.warehouse import Warehouse
 from etl_assets.embedded.postgres import EmbeddedPostgres
-from etl_assets.migrations import migrate
-from etl_assets.resources import Warehouse
+from etl_assets.mart.load import load_mart
+from etl_assets.operations.migrations import migrate
 
 _FIRST = date(2018, 1, 1)
 _ORDERS = 30_000

@@ -21,10 +21,11 @@ from benchmarks.measure import (
 )
 from benchmarks.order_files import DAY, write_orders
 from benchmarks.world import world
+from etl_assets.clients.object_store import ObjectStore
+from etl_assets.clients.warehouse import Warehouse
 from etl_assets.embedded.world import WAREHOUSE, EmbeddedWorld
-from etl_assets.resources import ObjectStore, Warehouse
 from etl_assets.settings import ObjectStoreSettings, WarehouseSettings
-from etl_assets.stage import stage
+from etl_assets.staging.load import stage
 
 _HERE = Path(__file__).parent
 _BUCKET = "benchmarks"
@@ -66,7 +67,7 @@ class Files:
         found = ObjectStore(ObjectStoreSettings.read()).find(f"s3://{_BUCKET}/{key}")
         self.execute("TRUNCATE staging.user_order_log, staging.rejected_row, etl.staged_day")
         self._warehouse.execute(
-            "etl/record_raw_file",
+            "source/record_raw_file",
             {
                 "partition_day": DAY,
                 "uri": found.uri,

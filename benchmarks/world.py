@@ -10,13 +10,13 @@ from pathlib import Path
 import dagster as dg
 from typing_extensions import override
 
-from etl_assets.automation.jobs import ORDER_BACKFILL
+from etl_assets.clients.warehouse import Warehouse
 from etl_assets.definitions import build_defs
+from etl_assets.defs.jobs import ORDER_BACKFILL
 from etl_assets.embedded.simulator import GeneratedOrders, SourceFiles
 from etl_assets.embedded.world import SEED, EmbeddedWorld
-from etl_assets.migrations import migrate
-from etl_assets.resources import Warehouse
-from etl_assets.runs import Runner
+from etl_assets.instance.runner import Runner
+from etl_assets.operations.migrations import migrate
 from etl_assets.settings import PartitionSettings, WarehouseSettings
 
 # What of Dagster is in beta is known, and pinned.

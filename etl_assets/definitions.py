@@ -10,20 +10,20 @@ import warnings
 
 import dagster as dg
 
-from etl_assets.assets import (
+from etl_assets.defs.alarms import alarms
+from etl_assets.defs.assets import (
     f_customer_retention,
     mart_assets,
     order_report,
     raw_user_order_log,
     staging_user_order_log,
 )
-from etl_assets.automation.alarms import alarms
-from etl_assets.automation.failed_days import failed_days, no_failed_days
-from etl_assets.automation.jobs import JOBS
-from etl_assets.automation.maintenance import maintenance, nightly_maintenance
-from etl_assets.automation.sensors import schedules, sensors
-from etl_assets.partitions import daily_partitions
-from etl_assets.resources import ObjectStoreResource, ReportApiResource, WarehouseResource
+from etl_assets.defs.failed_days import failed_days, no_failed_days
+from etl_assets.defs.jobs import JOBS
+from etl_assets.defs.maintenance import maintenance, nightly_maintenance
+from etl_assets.defs.partitions import daily_partitions
+from etl_assets.defs.resources import ObjectStoreResource, ReportApiResource, WarehouseResource
+from etl_assets.defs.sensors import schedules, sensors
 from etl_assets.settings import PartitionSettings
 
 # What is imported by now stays. Else the imports that a run still needs have the garbage collector

@@ -1,8 +1,8 @@
 """Tests of the pipeline, and the models that they compare it with."""
 
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 import pytest
 
 # What fails in a module that tests share is told in as much detail as what fails in a test.
-pytest.register_assert_rewrite(*(module.name for module in iter_modules(__path__, f"{__name__}.")))
+pytest.register_assert_rewrite(*(module.name for module in walk_packages(__path__, f"{__name__}.")))

@@ -22,13 +22,15 @@ from hypothesis import settings
 from psycopg.sql import SQL, Identifier
 from pydantic import SecretStr
 
+from etl_assets.clients.object_store import ObjectStore
+from etl_assets.clients.report_api import ReportApi
+from etl_assets.clients.warehouse import Warehouse
 from etl_assets.embedded.simulator import GivenFiles, Simulator
 from etl_assets.embedded.world import EmbeddedWorld
-from etl_assets.migrations import migrate
-from etl_assets.resources import ObjectStore, ReportApi, Warehouse
-from etl_assets.statements import statement
-from etl_assets_tests.files import MONDAY, REAL_FILES, RealFiles, csv_file
-from etl_assets_tests.pipeline import Pipeline
+from etl_assets.operations.migrations import migrate
+from etl_assets.sql import statement
+from etl_assets_tests.support.files import MONDAY, REAL_FILES, RealFiles, csv_file
+from etl_assets_tests.support.pipeline import Pipeline
 
 PASSWORD = "a-users-password"
 
@@ -53,7 +55,7 @@ def as_user(name: str, url: str) -> str:
 
 def create_users(connection: psycopg.Connection[Any]) -> None:
     """Create the roles, and for each a user that may do what it may and no more."""
-    connection.execute(statement("admin/roles"))
+    connection.execute(statement("operations/roles"))
     for role in ("etl_writer", "etl_reader"):
         connection.execute(
             SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}").format(

@@ -23,7 +23,7 @@ def backup(folder: Path) -> None:
     Example:
       etl-assets backup /backups/2026-11-24
     """
-    from etl_assets.backup import dump
+    from etl_assets.operations.backup import dump
 
     for name, url in _databases().items():
         dump(url, folder / f"{name}.dump")
@@ -41,10 +41,10 @@ def restore(folder: Path) -> None:
     Example:
       etl-assets restore /backups/2026-11-24
     """
-    from etl_assets.backup import check
-    from etl_assets.backup import restore as restore_database
-    from etl_assets.migrations import migrate
-    from etl_assets.resources import Warehouse
+    from etl_assets.clients.warehouse import Warehouse
+    from etl_assets.operations.backup import check
+    from etl_assets.operations.backup import restore as restore_database
+    from etl_assets.operations.migrations import migrate
     from etl_assets.settings import WarehouseSettings
 
     databases = _databases()

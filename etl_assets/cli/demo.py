@@ -55,15 +55,15 @@ def demo(days: int | None, fresh: bool) -> None:
 def _load(increments: int | None) -> None:
     """Bring the schema up to date, load what is missing, and print the retention."""
     from etl_assets.cli.output import say
-    from etl_assets.migrations import migrate
-    from etl_assets.resources import Warehouse
+    from etl_assets.clients.warehouse import Warehouse
+    from etl_assets.operations.migrations import migrate
     from etl_assets.settings import WarehouseSettings
 
     warehouse = Warehouse(WarehouseSettings.read().url)
     applied = migrate(warehouse)
     say(f"Schema: {', '.join(applied)} applied" if applied else "Schema: up to date")
     with pipeline(needed_settings()) as work:
-        if not warehouse.rows("etl/loaded_days"):
+        if not warehouse.rows("mart/loaded_days"):
             load_range(work)
         newest = work.source.reports()[0]
         load_increments(work, newest.end_day + timedelta(days=increments) if increments else None)

@@ -15,10 +15,10 @@ from etl_assets.cli.reading import open_warehouse
 from etl_assets.errors import EtlError
 
 if TYPE_CHECKING:
-    from etl_assets.resources import Warehouse
-    from etl_assets.runs import Runner
+    from etl_assets.clients.warehouse import Warehouse
+    from etl_assets.instance.runner import Runner
     from etl_assets.settings import PartitionSettings
-    from etl_assets.source import Source
+    from etl_assets.source.catalog import Source
 
 _DAY = timedelta(days=1)
 
@@ -34,9 +34,10 @@ class Pipeline:
     @cached_property
     def source(self) -> "Source":
         """The source, whose settings are read when it is needed."""
-        from etl_assets.resources import ObjectStore, ReportApi
+        from etl_assets.clients.object_store import ObjectStore
+        from etl_assets.clients.report_api import ReportApi
         from etl_assets.settings import ObjectStoreSettings, ReportApiSettings
-        from etl_assets.source import Source
+        from etl_assets.source.catalog import Source
 
         return Source(
             self.warehouse,
@@ -63,16 +64,16 @@ class Pipeline:
         Raises:
             EtlError: the run failed.
         """
-        from etl_assets.partitions import in_words
-        from etl_assets.resources.transactions import loading
+        from etl_assets.clients.transactions import loading
+        from etl_assets.days import format_days
 
         began = time.monotonic()
         # Between two steps too: whoever plans elsewhere may know nothing of this run.
         with loading(self.warehouse, days):
-            self.run(f"{doing} {in_words(days)}", job, days, **options)
-        loads = self.warehouse.rows("etl/latest_loads", {"days": list(days)})
+            self.run(f"{doing} {format_days(days)}", job, days, **options)
+        loads = self.warehouse.rows("mart/latest_loads", {"days": list(days)})
         became = what_became_of_rows(loads)
-        click.echo(f"{done} {in_words(days)}: {became}, in {time.monotonic() - began:.1f} s")
+        click.echo(f"{done} {format_days(days)}: {became}, in {time.monotonic() - began:.1f} s")
 
 
 def what_became_of_rows(counts: Sequence[Mapping[str, int]]) -> str:
@@ -120,7 +121,7 @@ def pipeline(partitions: "PartitionSettings") -> Generator[Pipeline]:
     warehouse = open_warehouse(retried=True)
 
     from etl_assets.definitions import build_defs
-    from etl_assets.runs import runner
+    from etl_assets.instance.runner import runner
 
     with runner(build_defs(partitions)) as runs:
         yield Pipeline(partitions, warehouse, runs)
@@ -186,7 +187,7 @@ def load_range(
     Raises:
         EtlError: the report or a day could not be had, or none of the report's days is wanted.
     """
-    from etl_assets.automation.jobs import ORDER_BACKFILL
+    from etl_assets.defs.jobs import ORDER_BACKFILL
 
     if new_report or not work.source.reports():
         _ask_for_report(work, new=new_report)
@@ -196,37 +197,37 @@ def load_range(
 
 
 def _ask_for_report(work: Pipeline, *, new: bool) -> None:
-    from etl_assets.automation.jobs import ORDER_REPORT_JOB
-    from etl_assets.partitions import days_between, in_words
+    from etl_assets.days import days_between, format_days
+    from etl_assets.defs.jobs import ORDER_REPORT_JOB
 
     ops = {"order_report": {"config": {"new_report": new}}}
     work.run("Asking for the report", ORDER_REPORT_JOB, ops=ops)
     report = work.source.reports()[0]
     covered = days_between(report.start_day, report.end_day)
-    click.echo(f"The report is ready: it covers {in_words(covered)}")
+    click.echo(f"The report is ready: it covers {format_days(covered)}")
 
 
 def _chosen_days(work: Pipeline, first: date | None, last: date | None) -> list[date]:
     """Return the days from first to last; what is not given is the report's, as far as wanted."""
     from etl_assets.cli.output import say
-    from etl_assets.partitions import days_between, in_words
+    from etl_assets.days import days_between, format_days
 
     earliest, latest = work.partitions.start_day, work.partitions.last_day()
     report = work.source.reports()[0]
     from_day = first or max(report.start_day, earliest)
     to_day = last or min(report.end_day, latest)
     if from_day > to_day:
-        covered = in_words(days_between(report.start_day, report.end_day))
+        covered = format_days(days_between(report.start_day, report.end_day))
         raise EtlError(
             f"The report covers {covered}, and none of it is from {first or earliest} to "
             f"{last or latest}. What to do: give --from and --to, or another ETL_START_DATE"
         )
     if first is None and report.start_day < earliest:
         left_out = days_between(report.start_day, min(report.end_day, earliest - _DAY))
-        say(f"Left out: {in_words(left_out)} of the report, before ETL_START_DATE ({earliest})")
+        say(f"Left out: {format_days(left_out)} of the report, before ETL_START_DATE ({earliest})")
     if last is None and latest < report.end_day:
         left_out = days_between(max(report.start_day, latest + _DAY), report.end_day)
-        say(f"Left out: {in_words(left_out)} of the report, after the last day ({latest})")
+        say(f"Left out: {format_days(left_out)} of the report, after the last day ({latest})")
     return days_between(from_day, to_day)
 
 
@@ -252,17 +253,10 @@ def load_increments(work: Pipeline, until: date | None = None) -> None:
         Unavailable: the source can't be asked.
     """
     from etl_assets import errors
-    from etl_assets.automation.jobs import ORDER_INCREMENT
-    from etl_assets.automation.planner import (
-        AskForReport,
-        Blocked,
-        Load,
-        Planner,
-        Unavailable,
-        Wait,
-    )
-    from etl_assets.automation.run_history import RunHistory
     from etl_assets.cli.output import say
+    from etl_assets.defs.jobs import ORDER_INCREMENT
+    from etl_assets.defs.run_history import RunHistory
+    from etl_assets.planning.planner import AskForReport, Blocked, Load, Planner, Unavailable, Wait
 
     history = RunHistory(work.runner.instance)
     planner = Planner(work.warehouse, work.source, work.partitions, history, pauses=False)
@@ -295,16 +289,16 @@ def rebuild(first: date | None, last: date | None) -> None:
       etl-assets rebuild
       etl-assets rebuild --from 2024-02-26 --to 2024-03-03
     """
-    from etl_assets.assets.common import mart_key
-    from etl_assets.assets.mart import TABLES
-    from etl_assets.automation.jobs import ORDER_INCREMENT
     from etl_assets.cli.output import say
-    from etl_assets.partitions import days_between, in_words, stretches
+    from etl_assets.days import days_between, format_days, split_at_gaps
+    from etl_assets.defs.assets.common import mart_key
+    from etl_assets.defs.jobs import ORDER_INCREMENT
+    from etl_assets.mart.tables import TABLES
 
     partitions = needed_settings(with_source=False)
     _check_range(partitions, first, last)
     with pipeline(partitions) as work:
-        staged = [row["partition_day"] for row in work.warehouse.rows("etl/staged_days")]
+        staged = [row["partition_day"] for row in work.warehouse.rows("staging/staged_days")]
         from_day, to_day = first or partitions.start_day, last or partitions.last_day()
         days = [day for day in staged if from_day <= day <= to_day]
         if not days:
@@ -312,9 +306,9 @@ def rebuild(first: date | None, last: date | None) -> None:
                 f"Staging holds no day from {from_day} to {to_day}. What to do: etl-assets backfill"
             )
         asked_for = days_between(first or days[0], last or days[-1])
-        for gap in stretches(sorted(set(asked_for) - set(days))):
-            say(f"Left out: {in_words(gap)}, not in staging")
-        for stretch in stretches(days):
+        for gap in split_at_gaps(sorted(set(asked_for) - set(days))):
+            say(f"Left out: {format_days(gap)}, not in staging")
+        for stretch in split_at_gaps(days):
             work.load(
                 "Making the mart of",
                 "Made the mart of",

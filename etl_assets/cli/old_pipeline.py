@@ -11,8 +11,9 @@ from etl_assets.cli.reading import CSV, JSON, open_warehouse, require_one_format
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl_assets.comparison import Comparison, Difference
-    from etl_assets.resources import OldDatabase, Warehouse
+    from etl_assets.clients.warehouse import Warehouse
+    from etl_assets.legacy.compare import Comparison, Difference
+    from etl_assets.legacy.old_database import OldDatabase
     from etl_assets.settings import Settings
 
 _COLUMNS = ("first_day", "figure", "old", "new", "why")
@@ -33,8 +34,8 @@ def _open(
     from psycopg.conninfo import conninfo_to_dict
 
     from etl_assets.cli.output import say
-    from etl_assets.resources import OldDatabase
-    from etl_assets.retries import RETRY_SECONDS
+    from etl_assets.clients.retries import RETRY_SECONDS
+    from etl_assets.legacy.old_database import OldDatabase
     from etl_assets.settings import OldDatabaseSettings, WarehouseSettings, require
 
     require(WarehouseSettings, *needed, *(() if old_url else (OldDatabaseSettings,)))
@@ -80,10 +81,10 @@ def adopt(old_url: str | None, first: date | None, last: date | None, keep_copie
     require_range(first, last)
     import time
 
-    from etl_assets.adoption import adopt as adopt_days
     from etl_assets.cli.loading import what_became_of_rows
     from etl_assets.cli.output import progress, say
-    from etl_assets.partitions import in_words
+    from etl_assets.days import format_days
+    from etl_assets.legacy.adopt import adopt as adopt_days
     from etl_assets.settings import PartitionSettings
 
     old, warehouse = _open(old_url, PartitionSettings, retried=True)
@@ -96,16 +97,16 @@ def adopt(old_url: str | None, first: date | None, last: date | None, keep_copie
         (done.unchanged, "Adopted before, and not changed since"),
     ):
         if days:
-            say(f"{what}: {in_words(days)}")
+            say(f"{what}: {format_days(days)}")
     if not done.days:
         click.echo("Nothing to adopt")
         return
     became = what_became_of_rows(done.counts)
-    click.echo(f"Adopted {in_words(done.days)}: {became}, in {seconds:.1f} s")
+    click.echo(f"Adopted {format_days(done.days)}: {became}, in {seconds:.1f} s")
     if done.from_facts:
         say(
-            f"Only the facts were left of {in_words(done.from_facts)}: revenue and quantity are as "
-            "the old pipeline had counted them"
+            f"Only the facts were left of {format_days(done.from_facts)}: revenue and quantity "
+            "are as the old pipeline had counted them"
         )
     start_day = PartitionSettings.read().start_day
     if done.days[0] < start_day:
@@ -165,7 +166,7 @@ def compare(
     from dataclasses import asdict
 
     from etl_assets.cli import output
-    from etl_assets.comparison import compare as compare_databases
+    from etl_assets.legacy.compare import compare as compare_databases
 
     old, warehouse = _open(old_url)
     with output.progress("Comparing"):
@@ -194,7 +195,7 @@ def _print_comparison(found: "Comparison", listed: "Sequence[Difference]") -> No
     from itertools import groupby
 
     from etl_assets.cli import output
-    from etl_assets.partitions import in_words, stretches
+    from etl_assets.days import format_days, split_at_gaps
 
     in_both = [row for row in listed if row.old is not None and row.new is not None]
     for period, of_period in groupby(in_both, key=lambda difference: difference.period):
@@ -206,7 +207,7 @@ def _print_comparison(found: "Comparison", listed: "Sequence[Difference]") -> No
         click.echo()
     for where, days in (("old database", found.only_old), ("warehouse", found.only_new)):
         if days:
-            click.echo(f"Only in the {where}: {', '.join(map(in_words, stretches(days)))}")
+            click.echo(f"Only in the {where}: {', '.join(map(format_days, split_at_gaps(days)))}")
     if not found.has_view:
         output.say(
             "The weeks were computed from the old facts: the old mart.f_customer_retention is "

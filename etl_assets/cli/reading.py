@@ -10,7 +10,7 @@ import click
 from etl_assets.cli.days import DAY
 
 if TYPE_CHECKING:
-    from etl_assets.resources import Warehouse
+    from etl_assets.clients.warehouse import Warehouse
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
 CSV = click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
@@ -55,9 +55,9 @@ def open_warehouse(*, retried: bool = False) -> "Warehouse":
     Raises:
         EtlError: it can't be opened, or its schema is not up to date.
     """
-    from etl_assets.migrations import require_schema
-    from etl_assets.resources import Warehouse
-    from etl_assets.retries import RETRY_SECONDS
+    from etl_assets.clients.retries import RETRY_SECONDS
+    from etl_assets.clients.warehouse import Warehouse
+    from etl_assets.operations.migrations import require_schema
     from etl_assets.settings import WarehouseSettings
 
     warehouse = Warehouse(
@@ -130,14 +130,14 @@ def status(day: date | None, as_json: bool) -> None:
 
 
 def _status(as_json: bool) -> None:
-    from etl_assets.automation.planner import expected_days
     from etl_assets.cli import output
+    from etl_assets.planning.planner import expected_days
     from etl_assets.settings import PartitionSettings, WarehouseSettings, require
 
     require(WarehouseSettings, PartitionSettings)
     warehouse = open_warehouse()
-    reports = warehouse.rows("etl/reports")
-    loads = warehouse.rows("etl/latest_loads", {"days": None})
+    reports = warehouse.rows("source/reports")
+    loads = warehouse.rows("mart/latest_loads", {"days": None})
     loaded = {load["partition_day"] for load in loads}
     starts = [report["start_day"] for report in reports if report["start_day"]]
     expected = expected_days(starts, PartitionSettings.read())
@@ -154,7 +154,7 @@ def _status(as_json: bool) -> None:
 def _status_of_day(day: date, as_json: bool) -> None:
     from etl_assets.cli import output
 
-    loads = open_warehouse().rows("etl/load_history", {"days": [day]})
+    loads = open_warehouse().rows("mart/load_history", {"days": [day]})
     if as_json:
         output.print_json(loads)
         return
@@ -189,15 +189,15 @@ def _print_reports(reports: Sequence[dict[str, Any]]) -> None:
 
 
 def _print_days(loads: Sequence[Mapping[str, Any]], missing: Sequence[date]) -> None:
-    from etl_assets.partitions import in_words, stretches
+    from etl_assets.days import format_days, split_at_gaps
 
     days = "day" if len(loads) == 1 else "days"
     adopted = sum(load["report_id"] is None for load in loads)
     of_them = f" ({adopted} of them adopted)" if adopted else ""
     end = ":" if missing else ""
     click.echo(f"{len(loads)} {days} loaded{of_them}, {len(missing)} missing{end}")
-    for stretch in stretches(missing):
-        click.echo(f"  {in_words(stretch)}")
+    for stretch in split_at_gaps(missing):
+        click.echo(f"  {format_days(stretch)}")
 
 
 @click.command(short_help="Show the rows in quarantine, and what is wrong with them.")

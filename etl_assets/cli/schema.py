@@ -13,8 +13,8 @@ def migrate() -> None:
     Example:
       etl-assets migrate
     """
-    from etl_assets.migrations import migrate as apply_migrations
-    from etl_assets.resources import Warehouse
+    from etl_assets.clients.warehouse import Warehouse
+    from etl_assets.operations.migrations import migrate as apply_migrations
     from etl_assets.settings import WarehouseSettings
 
     applied = apply_migrations(Warehouse(WarehouseSettings.read().url))
@@ -69,8 +69,8 @@ def _check_settings() -> None:
 
 
 def _check_warehouse() -> None:
-    from etl_assets.migrations import require_rights
-    from etl_assets.resources import Warehouse
+    from etl_assets.clients.warehouse import Warehouse
+    from etl_assets.operations.migrations import require_rights
     from etl_assets.settings import WarehouseSettings
 
     # First: who may not look into the schema can't be told what it lacks.
@@ -79,20 +79,20 @@ def _check_warehouse() -> None:
 
 
 def _check_object_store() -> None:
-    from etl_assets.resources import ObjectStore
+    from etl_assets.clients.object_store import ObjectStore
     from etl_assets.settings import ObjectStoreSettings
 
     ObjectStore(ObjectStoreSettings.read(), retry_seconds=0).check_access()
 
 
 def _check_report_api() -> None:
-    from etl_assets.resources import ReportApi
+    from etl_assets.clients.report_api import ReportApi
     from etl_assets.settings import ReportApiSettings
 
     ReportApi(ReportApiSettings.read(), retry_seconds=0).check_access()
 
 
 def _check_dagster() -> None:
-    from etl_assets.runs import open_instance
+    from etl_assets.instance.runner import open_instance
 
     open_instance().dispose()

@@ -57,9 +57,9 @@ def _parts() -> Generator[Mapping[str, str]]:
         return
 
     from etl_assets.cli.output import progress
+    from etl_assets.clients.warehouse import Warehouse
     from etl_assets.embedded.world import EmbeddedWorld
-    from etl_assets.migrations import migrate
-    from etl_assets.resources import Warehouse
+    from etl_assets.operations.migrations import migrate
 
     world = EmbeddedWorld(FOLDER)
     with progress("Starting PostgreSQL, an S3 server and a report API"):

@@ -15,7 +15,7 @@ import requests
 from etl_assets.embedded.ports import LOOPBACK, are_free
 from etl_assets.embedded.startable import Startable
 from etl_assets.embedded.supervised import ServerFailed, StopSteps, Supervised
-from etl_assets.shipped import shipped
+from etl_assets.package_files import package_file
 
 # The webserver and the daemon first end the code servers that they have started.
 _STOP: StopSteps = ((signal.SIGTERM, 10.0),)
@@ -75,7 +75,7 @@ class DagsterServers(Startable):
         command = [
             str(Path(sys.executable).parent / program),
             *arguments,
-            *("--workspace", str(shipped("workspace.yaml"))),
+            *("--workspace", str(package_file("workspace.yaml"))),
         ]
         server = Supervised.start(
             program,

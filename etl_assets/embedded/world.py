@@ -21,7 +21,7 @@ from etl_assets.embedded.postgres import EmbeddedPostgres
 from etl_assets.embedded.simulator import GeneratedOrders, Simulator, SourceFiles
 from etl_assets.embedded.startable import Startable
 from etl_assets.errors import ConfigurationError
-from etl_assets.shipped import shipped
+from etl_assets.package_files import package_file
 
 TIMEZONE = "Europe/Moscow"
 WAREHOUSE = "warehouse"
@@ -127,7 +127,7 @@ class EmbeddedWorld(Startable):
         """Return the variables that make Dagster keep its runs in this world, and set it up."""
         home = self._folder / "dagster"
         home.mkdir(exist_ok=True)
-        shutil.copyfile(shipped("dagster.yaml"), home / "dagster.yaml")
+        shutil.copyfile(package_file("dagster.yaml"), home / "dagster.yaml")
         url = self.postgres.url(DAGSTER)
         return {
             "DAGSTER_HOME": str(home),

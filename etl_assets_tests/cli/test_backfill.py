@@ -3,9 +3,9 @@
 import pytest
 
 from etl_assets.embedded.simulator import Fault
-from etl_assets_tests.cli.conftest import Etl
 from etl_assets_tests.conftest import OpenPipeline
-from etl_assets_tests.files import (
+from etl_assets_tests.support.command_line import Etl
+from etl_assets_tests.support.files import (
     FRIDAY,
     MONDAY,
     SATURDAY,
@@ -17,7 +17,7 @@ from etl_assets_tests.files import (
     order,
     without,
 )
-from etl_assets_tests.pipeline import Pipeline, calls
+from etl_assets_tests.support.pipeline import Pipeline, calls
 
 
 def test_asks_for_the_report_and_loads_all_of_it_in_one_run(etl: Etl, pipeline: Pipeline) -> None:

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from etl_assets.embedded.postgres import EmbeddedPostgres
-from etl_assets_tests.cli.conftest import Etl, interrupt, program, says
-from etl_assets_tests.embedded.processes import wait_until_nothing_runs
+from etl_assets_tests.support.command_line import Etl, interrupt, program, says
+from etl_assets_tests.support.processes import wait_until_nothing_runs
 
 LOCKS = (".etl/postgres/postgres.lock", ".etl/object-store/weed.lock")
 

@@ -11,8 +11,8 @@ import click
 import pytest
 
 from etl_assets.cli import main
-from etl_assets_tests.cli.conftest import Etl
-from etl_assets_tests.pipeline import Pipeline
+from etl_assets_tests.support.command_line import Etl
+from etl_assets_tests.support.pipeline import Pipeline
 
 WAREHOUSE = {"WAREHOUSE_URL"}
 SOURCE = {

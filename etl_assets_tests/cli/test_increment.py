@@ -6,9 +6,9 @@ from datetime import date
 
 import pytest
 
-from etl_assets.resources.transactions import days_being_loaded, loading
-from etl_assets_tests.cli.conftest import Etl
-from etl_assets_tests.files import (
+from etl_assets.clients.transactions import days_being_loaded, loading
+from etl_assets_tests.support.command_line import Etl
+from etl_assets_tests.support.files import (
     FRIDAY,
     MONDAY,
     THURSDAY,
@@ -18,7 +18,7 @@ from etl_assets_tests.files import (
     order,
     without,
 )
-from etl_assets_tests.pipeline import Pipeline
+from etl_assets_tests.support.pipeline import Pipeline
 
 
 def test_loads_the_next_days_in_order_until_the_source_has_no_more(

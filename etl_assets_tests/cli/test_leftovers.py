@@ -21,11 +21,19 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from etl_assets.embedded.simulator import Fault, GivenFiles
-from etl_assets.shipped import shipped
-from etl_assets_tests.cli.conftest import Etl
+from etl_assets.package_files import package_file
 from etl_assets_tests.conftest import PASSWORD, MakeDatabase, OpenPipeline
-from etl_assets_tests.files import COLUMNS, MONDAY, THURSDAY, TUESDAY, WEDNESDAY, csv_file, order
-from etl_assets_tests.pipeline import Pipeline
+from etl_assets_tests.support.command_line import Etl
+from etl_assets_tests.support.files import (
+    COLUMNS,
+    MONDAY,
+    THURSDAY,
+    TUESDAY,
+    WEDNESDAY,
+    csv_file,
+    order,
+)
+from etl_assets_tests.support.pipeline import Pipeline
 
 FIRST, LAST = NAMES = ("Zebedee", "Quillfeather")
 """A customer's; in ASCII, so that no way of writing JSON hides them."""
@@ -106,7 +114,7 @@ def leftovers(
 ) -> Leftovers:
     home = tmp_path / "home"
     home.mkdir()
-    shutil.copy(shipped("dagster.yaml"), home)
+    shutil.copy(package_file("dagster.yaml"), home)
     storage = make_database("template0")
     environment.setenv("DAGSTER_HOME", str(home))
     environment.setenv(

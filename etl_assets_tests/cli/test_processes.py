@@ -9,11 +9,11 @@ import dagster as dg
 import pytest
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
-from etl_assets.resources.transactions import writing
-from etl_assets_tests.cli.conftest import Etl, interrupt, program
-from etl_assets_tests.embedded.processes import wait_until
-from etl_assets_tests.files import MONDAY, THURSDAY, TUESDAY, WEDNESDAY
-from etl_assets_tests.pipeline import Pipeline, calls
+from etl_assets.clients.transactions import writing
+from etl_assets_tests.support.command_line import Etl, interrupt, program
+from etl_assets_tests.support.files import MONDAY, THURSDAY, TUESDAY, WEDNESDAY
+from etl_assets_tests.support.pipeline import Pipeline, calls
+from etl_assets_tests.support.processes import wait_until
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import pytest
 
-from etl_assets_tests.cli.conftest import Etl
 from etl_assets_tests.cli.test_group import SOURCE
-from etl_assets_tests.files import FRIDAY, MONDAY, THURSDAY, TUESDAY, WEDNESDAY
-from etl_assets_tests.oracle import TABLE_COLUMNS
-from etl_assets_tests.pipeline import Pipeline, holding
+from etl_assets_tests.properties.oracle import TABLE_COLUMNS
+from etl_assets_tests.support.command_line import Etl
+from etl_assets_tests.support.files import FRIDAY, MONDAY, THURSDAY, TUESDAY, WEDNESDAY
+from etl_assets_tests.support.pipeline import Pipeline, holding
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from etl_assets_tests.cli.conftest import Etl
-from etl_assets_tests.files import MONDAY, THURSDAY, csv_file, order
-from etl_assets_tests.pipeline import Pipeline
+from etl_assets_tests.support.command_line import Etl
+from etl_assets_tests.support.files import MONDAY, THURSDAY, csv_file, order
+from etl_assets_tests.support.pipeline import Pipeline
 
 
 def test_names_the_row_and_what_is_wrong_with_it(etl: Etl, loaded: Pipeline) -> None:

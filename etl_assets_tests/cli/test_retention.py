@@ -6,7 +6,7 @@ from io import StringIO
 
 import pytest
 
-from etl_assets_tests.cli.conftest import Etl
+from etl_assets_tests.support.command_line import Etl
 
 
 @pytest.mark.usefixtures("loaded")

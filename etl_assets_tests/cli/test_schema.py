@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from etl_assets_tests.cli.conftest import Etl
 from etl_assets_tests.conftest import as_user
-from etl_assets_tests.pipeline import Pipeline
+from etl_assets_tests.support.command_line import Etl
+from etl_assets_tests.support.pipeline import Pipeline
 
 CHECKS = ("settings", "warehouse", "object store", "report API", "Dagster")
 NOWHERE = "http://127.0.0.1:1"

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from etl_assets.assets.mart import load_mart
-from etl_assets_tests.cli.conftest import Etl
-from etl_assets_tests.files import FRIDAY, MONDAY, THURSDAY, csv_file, order
-from etl_assets_tests.pipeline import Pipeline
+from etl_assets.mart.load import load_mart
+from etl_assets_tests.support.command_line import Etl
+from etl_assets_tests.support.files import FRIDAY, MONDAY, THURSDAY, csv_file, order
+from etl_assets_tests.support.pipeline import Pipeline
 
 
 def test_names_the_report_each_load_and_its_object_and_what_is_missing(

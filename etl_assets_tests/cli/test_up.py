@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from etl_assets.embedded.ports import free_ports
-from etl_assets_tests.cli.conftest import program, says
-from etl_assets_tests.embedded.processes import (
+from etl_assets_tests.support.command_line import program, says
+from etl_assets_tests.support.processes import (
     supervisor_and_server,
     wait_until,
     wait_until_nothing_runs,

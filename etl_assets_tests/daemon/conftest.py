@@ -16,7 +16,7 @@ from etl_assets.embedded.dagster_servers import DagsterServers
 from etl_assets.embedded.ports import free_ports
 from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets_tests.conftest import MakeDatabase
-from etl_assets_tests.embedded.processes import supervisor_and_server
+from etl_assets_tests.support.processes import supervisor_and_server
 
 
 class Dagster:

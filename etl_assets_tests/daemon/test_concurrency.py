@@ -11,14 +11,13 @@ from dagster._core.storage.tags import (
 )
 from dagster_graphql import DagsterGraphQLClient
 
+from etl_assets.clients.transactions import writing
 from etl_assets.embedded.ports import LOOPBACK
 from etl_assets.embedded.simulator import GivenFiles
-from etl_assets.resources.transactions import writing
-from etl_assets_tests.cli.conftest import program
 from etl_assets_tests.conftest import OpenPipeline, as_user
 from etl_assets_tests.daemon.conftest import Dagster
-from etl_assets_tests.embedded.processes import PATIENCE_SECONDS, wait_until
-from etl_assets_tests.files import (
+from etl_assets_tests.support.command_line import program
+from etl_assets_tests.support.files import (
     FRIDAY,
     MONDAY,
     SATURDAY,
@@ -30,7 +29,8 @@ from etl_assets_tests.files import (
     increment,
     order,
 )
-from etl_assets_tests.watching import Watching
+from etl_assets_tests.support.processes import PATIENCE_SECONDS, wait_until
+from etl_assets_tests.support.watching import Watching
 
 DAYS = (MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY)
 

@@ -2,13 +2,13 @@
 
 import pytest
 
+from etl_assets.clients.transactions import writing
 from etl_assets.embedded.simulator import Fault, GivenFiles
-from etl_assets.resources.transactions import writing
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.daemon.conftest import Dagster
-from etl_assets_tests.embedded.processes import wait_until
-from etl_assets_tests.files import MONDAY, THURSDAY, TUESDAY, WEDNESDAY, csv_file, order
-from etl_assets_tests.pipeline import holding
+from etl_assets_tests.support.files import MONDAY, THURSDAY, TUESDAY, WEDNESDAY, csv_file, order
+from etl_assets_tests.support.pipeline import holding
+from etl_assets_tests.support.processes import wait_until
 
 NEXT, REDELIVERED = "next_increment", "redelivered_increments"
 FAILED, DONE = "FAILURE", "SUCCESS"

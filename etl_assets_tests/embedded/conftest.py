@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from etl_assets.embedded.object_store import EmbeddedObjectStore
-from etl_assets_tests.embedded.processes import kill_all, program, wait_until_nothing_runs
+from etl_assets_tests.support.processes import kill_all, program, wait_until_nothing_runs
 
 PUT = """
 import sys

@@ -9,7 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from etl_assets.embedded.object_store import EmbeddedObjectStore
-from etl_assets_tests.embedded.processes import (
+from etl_assets_tests.support.processes import (
     LOOPBACK_IN_PROC,
     listening_addresses,
     supervisor_and_server,

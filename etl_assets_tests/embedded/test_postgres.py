@@ -13,7 +13,7 @@ import pytest
 from etl_assets.embedded import postgres as postgres_module
 from etl_assets.embedded.folder import FolderInUse
 from etl_assets.embedded.postgres import EmbeddedPostgres
-from etl_assets_tests.embedded.processes import (
+from etl_assets_tests.support.processes import (
     LOOPBACK_IN_PROC,
     kill,
     listening_addresses,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from etl_assets.embedded.supervised import ServerFailed, Supervised
-from etl_assets_tests.embedded.processes import PATIENCE_SECONDS, supervisor_and_server, wait_until
+from etl_assets_tests.support.processes import PATIENCE_SECONDS, supervisor_and_server, wait_until
 
 # It does not end at SIGTERM, and neither does what it has started.
 _STUBBORN = """

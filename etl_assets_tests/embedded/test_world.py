@@ -16,7 +16,7 @@ import requests
 from etl_assets.embedded.folder import FolderInUse
 from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets.errors import ConfigurationError
-from etl_assets_tests.embedded.processes import (
+from etl_assets_tests.support.processes import (
     AS_A_NORMAL_USER,
     kill,
     program,

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 from etl_assets.embedded.simulator import GivenFiles
-from etl_assets_tests.files import MONDAY, csv_file
-from etl_assets_tests.pipeline import Pipeline, holding
+from etl_assets_tests.support.files import MONDAY, csv_file
+from etl_assets_tests.support.pipeline import Pipeline, holding
 
 REPORT_DAYS = (date(2024, 2, 12), date(2024, 2, 25))
 NEXT_MONDAY = MONDAY + timedelta(days=7)

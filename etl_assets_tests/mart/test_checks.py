@@ -2,12 +2,12 @@
 
 import pytest
 
-from etl_assets.assets.checks import CHECKS
-from etl_assets.assets.mart import TABLES
+from etl_assets.mart.checks import CHECKS
+from etl_assets.mart.tables import TABLES
 from etl_assets_tests.conftest import OpenPipeline
-from etl_assets_tests.files import MONDAY, TUESDAY, order
 from etl_assets_tests.mart.days import holds, source_of
-from etl_assets_tests.pipeline import Pipeline
+from etl_assets_tests.support.files import MONDAY, TUESDAY, order
+from etl_assets_tests.support.pipeline import Pipeline
 
 BROKEN = {
     "every_fact_has_its_dimensions": ("d_item", "RETURN NULL;"),

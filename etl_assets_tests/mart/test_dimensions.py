@@ -6,10 +6,10 @@ from itertools import permutations
 import pytest
 
 from etl_assets.embedded.simulator import GivenFiles
-from etl_assets.statements import statement
+from etl_assets.sql import statement
 from etl_assets_tests.conftest import OpenPipeline
-from etl_assets_tests.files import MONDAY, SUNDAY, TUESDAY, WEDNESDAY, csv_file, order
 from etl_assets_tests.mart.days import NEXT_MONDAY, holds, redeliver, source_of
+from etl_assets_tests.support.files import MONDAY, SUNDAY, TUESDAY, WEDNESDAY, csv_file, order
 
 
 @pytest.mark.parametrize("days", list(permutations([MONDAY, TUESDAY, WEDNESDAY])))

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from etl_assets_tests.conftest import OpenPipeline
-from etl_assets_tests.files import MONDAY, SUNDAY, order
 from etl_assets_tests.mart.days import NEXT_MONDAY, holds, redeliver, source_of
+from etl_assets_tests.support.files import MONDAY, SUNDAY, order
 
 
 def test_refunds_are_rows_of_their_own_and_negative(open_pipeline: OpenPipeline) -> None:
@@ -39,7 +39,7 @@ def test_retention_counts_order_rows_of_a_week_whatever_their_status(
                 ],
                 NEXT_MONDAY: [order(NEXT_MONDAY, "7", customer_id=1)],
             },
-            # In the report: shipped, for it has no status.
+            # In the report: package_file, for it has no status.
             [order(sunday_before, "8", customer_id=1, payment_amount=3)],
         )
     )

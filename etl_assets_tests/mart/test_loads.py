@@ -10,15 +10,16 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from etl_assets.assets.common import mart_key
-from etl_assets.assets.mart import TABLES, load_mart
-from etl_assets.automation.jobs import ORDER_INCREMENT
+from etl_assets.defs.assets.common import mart_key
+from etl_assets.defs.jobs import ORDER_INCREMENT
 from etl_assets.errors import EtlError
+from etl_assets.mart.load import load_mart
+from etl_assets.mart.tables import TABLES
 from etl_assets.settings import WarehouseSettings
 from etl_assets_tests.conftest import OpenPipeline
-from etl_assets_tests.embedded.processes import wait_until
-from etl_assets_tests.files import MONDAY, TUESDAY, WEDNESDAY, csv_file, order
 from etl_assets_tests.mart.days import holds, redeliver, source_of
+from etl_assets_tests.support.files import MONDAY, TUESDAY, WEDNESDAY, csv_file, order
+from etl_assets_tests.support.processes import wait_until
 
 _RUN = """
 from datetime import date

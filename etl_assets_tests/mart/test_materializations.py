@@ -1,9 +1,9 @@
 """What a run tells Dagster of each of its days."""
 
-from etl_assets.assets.mart import TABLES
+from etl_assets.mart.tables import TABLES
 from etl_assets_tests.conftest import OpenPipeline
-from etl_assets_tests.files import MONDAY, TUESDAY, WEDNESDAY, order
 from etl_assets_tests.mart.days import holds, source_of
+from etl_assets_tests.support.files import MONDAY, TUESDAY, WEDNESDAY, order
 
 
 def test_a_range_is_one_run_that_tells_of_each_of_its_days(open_pipeline: OpenPipeline) -> None:

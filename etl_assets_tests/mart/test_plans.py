@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-from etl_assets.statements import statement
+from etl_assets.sql import statement
 from etl_assets_tests.conftest import OpenPipeline
-from etl_assets_tests.files import MONDAY, TUESDAY, order
 from etl_assets_tests.mart.days import source_of
-from etl_assets_tests.pipeline import Pipeline
+from etl_assets_tests.support.files import MONDAY, TUESDAY, order
+from etl_assets_tests.support.pipeline import Pipeline
 
 
 def plan_of(pipeline: Pipeline, name: str, day: date) -> Iterator[dict[str, Any]]:

@@ -8,9 +8,9 @@ import pytest
 
 from etl_assets.embedded.simulator import Fault, GivenFiles
 from etl_assets.embedded.world import EmbeddedWorld
-from etl_assets.source import Choice
+from etl_assets.source.catalog import Choice
 from etl_assets_tests.conftest import OpenPipeline
-from etl_assets_tests.files import (
+from etl_assets_tests.support.files import (
     MONDAY,
     SUNDAY,
     THURSDAY,
@@ -20,7 +20,7 @@ from etl_assets_tests.files import (
     order,
     without,
 )
-from etl_assets_tests.pipeline import Pipeline
+from etl_assets_tests.support.pipeline import Pipeline
 
 BUCKET = "s3-sprint3"
 WEEK = (MONDAY, TUESDAY, WEDNESDAY, THURSDAY)

@@ -5,11 +5,19 @@ from collections.abc import Mapping
 import pytest
 
 from etl_assets.errors import EtlError
-from etl_assets.source import Choice
-from etl_assets_tests.files import MONDAY, TUESDAY, WEDNESDAY, csv_file, increment, order, without
-from etl_assets_tests.oracle import Delivery
-from etl_assets_tests.pipeline import Pipeline
+from etl_assets.source.catalog import Choice
+from etl_assets_tests.properties.oracle import Delivery
 from etl_assets_tests.source.conftest import BUCKET, REPORT, Bucket, answer
+from etl_assets_tests.support.files import (
+    MONDAY,
+    TUESDAY,
+    WEDNESDAY,
+    csv_file,
+    increment,
+    order,
+    without,
+)
+from etl_assets_tests.support.pipeline import Pipeline
 
 
 def reported(pipeline: Pipeline, paths: Mapping[str, str]) -> None:

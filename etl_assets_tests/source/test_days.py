@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
+from etl_assets.clients.object_store import StoredObject
 from etl_assets.errors import DayNotInSource
-from etl_assets.resources.object_store import StoredObject
-from etl_assets.source import Choice
-from etl_assets_tests.files import MONDAY, THURSDAY, TUESDAY, WEDNESDAY, increment
-from etl_assets_tests.oracle import Delivery
-from etl_assets_tests.pipeline import Pipeline
+from etl_assets.source.catalog import Choice
+from etl_assets_tests.properties.oracle import Delivery
 from etl_assets_tests.source.conftest import BUCKET, WEEK, Bucket, report_on, where
+from etl_assets_tests.support.files import MONDAY, THURSDAY, TUESDAY, WEDNESDAY, increment
+from etl_assets_tests.support.pipeline import Pipeline
 
 
 def test_it_is_held_by_the_newest_report_that_covers_it(pipeline: Pipeline) -> None:

@@ -2,12 +2,13 @@
 
 import pytest
 
+from etl_assets.clients.object_store import ObjectStore
 from etl_assets.embedded.simulator import Fault
 from etl_assets.errors import AccessRefused, DayNotInSource
-from etl_assets.resources import ObjectStore
 from etl_assets.settings import ObjectStoreSettings
-from etl_assets.source import Redelivered, Source
-from etl_assets_tests.files import (
+from etl_assets.source.catalog import Redelivered, Source
+from etl_assets_tests.source.conftest import WEEK, Bucket, report_on
+from etl_assets_tests.support.files import (
     MONDAY,
     THURSDAY,
     TUESDAY,
@@ -17,8 +18,7 @@ from etl_assets_tests.files import (
     order,
     without,
 )
-from etl_assets_tests.pipeline import Pipeline, calls
-from etl_assets_tests.source.conftest import WEEK, Bucket, report_on
+from etl_assets_tests.support.pipeline import Pipeline, calls
 
 
 def test_a_newer_report_never_rewrites_a_loaded_day(pipeline: Pipeline) -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from etl_assets.embedded.simulator import Fault
 from etl_assets.errors import EtlError, Unavailable
-from etl_assets_tests.files import MONDAY, TUESDAY
-from etl_assets_tests.pipeline import Pipeline, calls
 from etl_assets_tests.source.conftest import REPORT, answer, report_on
+from etl_assets_tests.support.files import MONDAY, TUESDAY
+from etl_assets_tests.support.pipeline import Pipeline, calls
 
 
 def wait_for_report(pipeline: Pipeline, *, new: bool = False) -> list[str]:

@@ -8,17 +8,17 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
-from etl_assets.assets.common import STAGING, mart_key
-from etl_assets.assets.mart import TABLES
-from etl_assets.automation.jobs import ORDER_BACKFILL
 from etl_assets.definitions import build_defs
+from etl_assets.defs.assets.common import STAGING, mart_key
+from etl_assets.defs.jobs import ORDER_BACKFILL
 from etl_assets.errors import ObjectChanged
+from etl_assets.mart.tables import TABLES
 from etl_assets.settings import PartitionSettings
-from etl_assets.source import Choice
-from etl_assets_tests.files import MONDAY, TUESDAY, WEDNESDAY
-from etl_assets_tests.oracle import Delivery
-from etl_assets_tests.pipeline import Pipeline
+from etl_assets.source.catalog import Choice
+from etl_assets_tests.properties.oracle import Delivery
 from etl_assets_tests.source.conftest import report_on
+from etl_assets_tests.support.files import MONDAY, TUESDAY, WEDNESDAY
+from etl_assets_tests.support.pipeline import Pipeline
 
 
 def test_only_on_request_is_it_taken_from_the_newest_report(pipeline: Pipeline) -> None:

@@ -18,7 +18,7 @@ from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._daemon.backfill import execute_backfill_iteration
 from dagster_graphql.cli import execute_query
 
-from etl_assets_tests.pipeline import Pipeline
+from etl_assets_tests.support.pipeline import Pipeline
 
 REPOSITORY = {"repositoryLocationName": "etl_assets", "repositoryName": "__repository__"}
 

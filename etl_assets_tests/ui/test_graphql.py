@@ -6,10 +6,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from etl_assets.defs.partitions import days_of
 from etl_assets.embedded.simulator import GivenFiles
-from etl_assets.partitions import days_of
 from etl_assets_tests.conftest import OpenPipeline
-from etl_assets_tests.files import (
+from etl_assets_tests.defs.test_definitions import GRAPH, UNPARTITIONED
+from etl_assets_tests.support.files import (
     FRIDAY,
     MONDAY,
     SATURDAY,
@@ -20,8 +21,7 @@ from etl_assets_tests.files import (
     order,
     without,
 )
-from etl_assets_tests.pipeline import Pipeline, calls, holding
-from etl_assets_tests.test_definitions import GRAPH, UNPARTITIONED
+from etl_assets_tests.support.pipeline import Pipeline, calls, holding
 from etl_assets_tests.ui.graphql import REPOSITORY, Graphql, open_graphql
 
 REPORT_DAYS = (MONDAY, TUESDAY, WEDNESDAY)

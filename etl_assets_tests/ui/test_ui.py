@@ -13,9 +13,9 @@ from etl_assets.embedded.ports import free_ports
 from etl_assets.embedded.simulator import GivenFiles
 from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets_tests.conftest import OpenPipeline
-from etl_assets_tests.embedded.processes import wait_until
-from etl_assets_tests.files import MONDAY, TUESDAY, csv_file, order
-from etl_assets_tests.test_definitions import GRAPH
+from etl_assets_tests.defs.test_definitions import GRAPH
+from etl_assets_tests.support.files import MONDAY, TUESDAY, csv_file, order
+from etl_assets_tests.support.processes import wait_until
 
 ui = pytest.importorskip(
     "etl_assets_tests.ui.browser", reason="playwright is not installed (the extra `pictures`)"

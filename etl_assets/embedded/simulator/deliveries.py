@@ -10,13 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from etl_assets.embedded.object_store import EmbeddedObjectStore
-from etl_assets.embedded.simulator.content import (
-    KINDS,
-    ORDER_LOG,
-    PRICE_LOG,
-    Contents,
-    SourceFiles,
-)
+from etl_assets.embedded.simulator.content import KINDS, ORDER_LOG, PRICE_LOG, Contents, SourceFiles
 from etl_assets.embedded.simulator.ledger import Increment, Ledger, Report
 
 BUCKET = "s3-sprint3"

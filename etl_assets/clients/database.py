@@ -1,0 +1,170 @@
+"""A PostgreSQL database: how to connect to it, and to ask it again while faults pass.
+
+What is asked of the tables stands in `sql/` and with the code that asks; here is only how to ask.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import SecretStr
+
+from etl_assets.clients.database_faults import database_fault
+from etl_assets.clients.retries import RETRY_SECONDS, Transient, retried_for
+from etl_assets.errors import EtlError
+from etl_assets.sql import statement, statements
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[dict[str, Any]]
+else:
+    # Importing the driver takes a sixth of the time that importing Dagster does, so it is left to
+    # whoever connects.
+    Connection = "psycopg.Connection[dict[str, Any]]"
+
+T = TypeVar("T")
+
+_SESSION = """
+-- The driver reads no other, and a database or a role may have another.
+SET datestyle = 'ISO';
+-- A client that vanishes without a word is noticed after a minute, and loses its locks.
+SET tcp_keepalives_idle = 30;
+SET tcp_keepalives_interval = 10;
+SET tcp_keepalives_count = 3;
+-- Compiled, a day's load takes 1.6 times as long: its statements are estimated at much, and short.
+SET jit = off;
+-- A day's rows lie side by side. Taken for scattered over a turning disk, they seem dearer than all
+-- of history, up to some ten million facts, and a week's figures are made by reading that.
+SET random_page_cost = 1.1;
+"""
+
+
+class Database:
+    """A PostgreSQL database, called `name` in errors and found by the variable `setting`.
+
+    Faults that pass (a restart, a lost connection, a serialization failure) are tried again for
+    `retry_seconds` in all and raise `Unavailable` after that; all others raise `EtlError` with the
+    server's message, but never its details, which can quote rows.
+
+    A statement may take as long as it takes, or with `answer_seconds` so many seconds; longer ones
+    count among the faults that pass.
+    """
+
+    name: str
+    setting: str
+
+    def __init__(
+        self,
+        url: SecretStr,
+        *,
+        retry_seconds: float = RETRY_SECONDS,
+        answer_seconds: float | None = None,
+    ) -> None:
+        self._url = url
+        self._retry_seconds = retry_seconds
+        self._answer_seconds = answer_seconds
+
+    def open(self) -> Connection:
+        """Open a plain connection in autocommit mode; the driver's errors come as they are.
+
+        Dictionaries are sent as jsonb, and rows are dictionaries.
+        """
+        import psycopg
+        from psycopg.rows import dict_row
+        from psycopg.types.json import JsonbDumper
+
+        with ExitStack() as stack:
+            connection = psycopg.Connection[dict[str, Any]].connect(
+                self._url.get_secret_value(),
+                autocommit=True,
+                row_factory=dict_row,
+                connect_timeout=max(2, int(self._answer_seconds or 10)),
+                fallback_application_name="etl_assets",
+                # A server that vanishes without a word is noticed after a minute, not two hours.
+                keepalives_idle=30,
+                keepalives_interval=10,
+                keepalives_count=3,
+            )
+            stack.callback(connection.close)
+            connection.adapters.register_dumper(dict, JsonbDumper)
+            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+            connection.execute(_SESSION)
+            if self._answer_seconds is not None:
+                limit = f"{self._answer_seconds:g}s"
+                connection.execute("SELECT set_config('statement_timeout', %s, false)", (limit,))
+            stack.pop_all()
+        return connection
+
+    @contextmanager
+    def session(self) -> Generator[Connection]:
+        """Open a connection in autocommit mode, for statements outside a transaction."""
+        with self._errors(), self.open() as connection:
+            yield connection
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` returns in a session of its own, tried again while faults pass."""
+
+        def attempt() -> T:
+            with self.session() as connection:
+                return work(connection)
+
+        return retried_for(self._retry_seconds, attempt)
+
+    def hold(self, work: Callable[[Connection], object]) -> Connection:
+        """Return a session in which `work` was done, for the caller to close."""
+
+        def attempt() -> Connection:
+            with ExitStack() as stack, self._errors():
+                connection = stack.enter_context(closing(self.open()))
+                work(connection)
+                stack.pop_all()
+            return connection
+
+        return retried_for(self._retry_seconds, attempt)
+
+    def rows(
+        self, name: str, parameters: Mapping[str, object] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the rows of the query `sql/{name}.sql`."""
+        return self.run(lambda connection: rows(connection, name, parameters))
+
+    def execute(self, name: str, parameters: Mapping[str, object] | None = None) -> None:
+        """Execute the statements of `sql/{name}.sql` in one transaction."""
+
+        def work(connection: Connection) -> None:
+            with connection.transaction():
+                execute(connection, name, parameters)
+
+        self.run(work)
+
+    @contextmanager
+    def _errors(self) -> Generator[None]:
+        """Tell transient faults from permanent ones, and say what to do about those.
+
+        The driver's own error is not chained: a traceback would show its details, which quote rows.
+        """
+        import psycopg
+
+        try:
+            yield
+        except psycopg.Error as error:
+            raise self._error(error) from None
+
+    def _error(self, error: "psycopg.Error") -> EtlError | Transient:
+        return database_fault(error, self.name, self.setting)
+
+
+def rows(
+    connection: Connection, name: str, parameters: Mapping[str, object] | None = None
+) -> list[dict[str, Any]]:
+    """Return the rows of the query `sql/{name}.sql`."""
+    return connection.execute(statement(name), parameters).fetchall()
+
+
+def execute(
+    connection: Connection, name: str, parameters: Mapping[str, object] | None = None
+) -> None:
+    """Execute the statements of `sql/{name}.sql`, one after the other."""
+    for text in statements(name):
+        connection.execute(text, parameters)

@@ -1,0 +1,68 @@
+"""The report: asked for once, and polled until it is ready."""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from etl_assets.clients.object_store import object_uri
+from etl_assets.defs.assets.common import ORDER_REPORT, OWNERS, SINGLE_RUN, step
+from etl_assets.defs.resources import ObjectStoreResource, ReportApiResource, WarehouseResource
+from etl_assets.errors import EtlError
+from etl_assets.source.catalog import Source
+
+
+class OrderReportConfig(dg.Config):
+    """How the report is come by."""
+
+    new_report: bool = Field(
+        default=False,
+        description="Ask for a new report although there is one. Loaded days stay as they are.",
+    )
+
+
+@dg.asset(
+    key=ORDER_REPORT,
+    group_name="source",
+    kinds={"python"},
+    owners=OWNERS,
+    backfill_policy=SINGLE_RUN,
+    metadata={"dagster/table_name": "etl.report"},
+)
+def order_report(
+    context: dg.AssetExecutionContext,
+    config: OrderReportConfig,
+    warehouse: WarehouseResource,
+    report_api: ReportApiResource,
+    object_store: ObjectStoreResource,
+) -> dg.MaterializeResult[Any]:
+    """The report of the past weeks: asked of the report API, polled, and recorded in `etl.report`.
+
+    A report that is there already is used again; `new_report` asks for another, which never
+    rewrites days that are loaded.
+    """
+    with step(context, warehouse) as house:
+        source = Source(house, report_api.connect(), object_store.connect())
+        report = source.ensure_report(
+            new=config.new_report,
+            on_wait=lambda task_id: context.log.info(f"Waiting for the report of task {task_id}"),
+        )
+    return dg.MaterializeResult(
+        metadata={
+            "report_id": report.report_id,
+            "start_day": report.start_day.isoformat(),
+            "end_day": report.end_day.isoformat(),
+            "days": (report.end_day - report.start_day).days + 1,
+            "files": dg.MetadataValue.json(
+                {name: _address(url) for name, url in report.paths.items()}
+            ),
+        }
+    )
+
+
+def _address(url: str) -> str:
+    """Return what counts of a file's URL: its user, password and query are nobody's business."""
+    try:
+        return object_uri(url)
+    except EtlError:
+        return "no address of the form https://host/bucket/key"

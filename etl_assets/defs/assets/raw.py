@@ -1,0 +1,81 @@
+"""The raw files: which S3 object holds a day."""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from etl_assets.defs.assets.common import (
+    ORDER_REPORT,
+    OWNERS,
+    RAW,
+    SINGLE_RUN,
+    add_day_metadata,
+    step,
+)
+from etl_assets.defs.partitions import days_of
+from etl_assets.defs.resources import ObjectStoreResource, ReportApiResource, WarehouseResource
+from etl_assets.source.catalog import Choice, Source, locate
+from etl_assets.source.raw_file import RawFile
+
+
+class RawConfig(dg.Config):
+    """Which object a day is taken from."""
+
+    report: Choice = Field(
+        default=Choice.kept,
+        description="kept: a loaded day comes from the object that it was loaded from. latest: "
+        "from the newest report, even where that rewrites it (a report has no refunds).",
+    )
+
+
+def raw_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """Return the asset `raw/user_order_log`."""
+
+    @dg.asset(
+        key=RAW,
+        deps=[ORDER_REPORT],
+        group_name="raw",
+        kinds={"s3", "csv"},
+        owners=OWNERS,
+        partitions_def=partitions,
+        backfill_policy=SINGLE_RUN,
+        metadata={"dagster/table_name": "etl.raw_file"},
+    )
+    def raw_user_order_log(
+        context: dg.AssetExecutionContext,
+        config: RawConfig,
+        warehouse: WarehouseResource,
+        report_api: ReportApiResource,
+        object_store: ObjectStoreResource,
+    ) -> dg.MaterializeResult[Any]:
+        """The S3 object that holds a day's orders: found, and its address and ETag recorded.
+
+        A day that was loaded before is looked for where it was loaded from. If the source lacks any
+        of the run's days, the run stops here and names them.
+        """
+        with step(context, warehouse) as house:
+            source = Source(house, report_api.connect(), object_store.connect())
+            found = locate(
+                house,
+                source,
+                days_of(context.run),
+                run_id=context.run.run_id,
+                choice=config.report,
+            )
+        for file in found:
+            add_day_metadata(context, RAW, file.partition_day, _metadata(file))
+        return dg.MaterializeResult()
+
+    return raw_user_order_log
+
+
+def _metadata(file: RawFile) -> dict[str, str | int]:
+    return {
+        # Not dagster/uri, which the UI leaves out of an asset's overview.
+        "uri": file.stored.uri,
+        "etag": file.stored.etag,
+        "size": file.stored.size,
+        "report_id": file.report_id or "",
+        "increment_id": file.increment_id or "",
+    }

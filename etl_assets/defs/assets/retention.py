@@ -1,0 +1,108 @@
+"""The view that BI draws from."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+
+from etl_assets.clients.database import Connection, rows
+from etl_assets.defs.assets.common import (
+    OWNERS,
+    SINGLE_RUN,
+    column_lineage,
+    mart_key,
+    relation_key,
+    step,
+    table_sample,
+    table_schema,
+)
+from etl_assets.defs.resources import WarehouseResource
+
+_KEY = mart_key("f_customer_retention")
+_WEEKLY = "mart.f_customer_retention_weekly"
+_TABLE = "mart.f_customer_retention"
+
+_CHART_WEEKS = 12
+_BAR_WIDTH = 12
+_CUSTOMERS = {
+    "new": "new_customers_count",
+    "returning": "returning_customers_count",
+    "refunding": "refunded_customer_count",
+}
+_REVENUE = {
+    "new": "new_customers_revenue",
+    "returning": "returning_customers_revenue",
+}
+
+
+@dg.asset(
+    key=_KEY,
+    deps=[relation_key(_WEEKLY)],
+    group_name="mart",
+    kinds={"postgres", "view"},
+    owners=OWNERS,
+    backfill_policy=SINGLE_RUN,
+    metadata={"dagster/table_name": _TABLE},
+)
+def f_customer_retention(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource
+) -> dg.MaterializeResult[Any]:
+    """Customer retention by week: new, returning and refunding customers and their net revenue.
+
+    The view shows the weekly rows as they are, so there is nothing to compute here: the run reads
+    it as BI would.
+    """
+
+    def read(connection: Connection) -> tuple[list[dict[str, Any]], dg.TableSchema]:
+        return rows(connection, "mart/retention"), table_schema(connection, _TABLE)
+
+    with step(context, warehouse) as house:
+        weeks, schema = house.run(read)
+    columns = [column.name for column in schema.columns]
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(weeks),
+            "dagster/column_schema": schema,
+            "dagster/column_lineage": column_lineage(
+                {name: [(_WEEKLY, name)] for name in columns if name != "period_name"}
+            ),
+            "customers_by_week": dg.MetadataValue.md(chart(weeks[-_CHART_WEEKS:], _CUSTOMERS)),
+            "revenue_by_week": dg.MetadataValue.md(chart(weeks[-_CHART_WEEKS:], _REVENUE)),
+            "sample": table_sample({"sample": _record(week)} for week in weeks[:-6:-1]),
+        }
+    )
+
+
+def _record(week: Mapping[str, Any]) -> dict[str, str | int]:
+    return {name: value if isinstance(value, int) else str(value) for name, value in week.items()}
+
+
+def chart(weeks: Sequence[Mapping[str, Any]], groups: Mapping[str, str]) -> str:
+    """Return bars as Markdown: a line a week, the groups side by side.
+
+    As text, and short: the UI shows Markdown of 1,000 characters and more, and so every picture,
+    only at a click.
+
+    Args:
+        weeks: rows of the view: `period_id`, and the groups' columns.
+        groups: the column of each group, by its heading.
+    """
+    most = max((week[column] for week in weeks for column in groups.values()), default=0) or 1
+    drawn = [[_bar(week[column], most) for column in groups.values()] for week in weeks]
+    widths = [max(map(len, (name, *bars))) for name, *bars in zip(groups, *drawn, strict=True)]
+    lines = [
+        "  ".join(f"{text:{width}}" for text, width in zip(texts, (10, *widths), strict=True))
+        for texts in (
+            ["week", *groups],
+            *([str(week["period_id"]), *bars] for week, bars in zip(weeks, drawn, strict=True)),
+        )
+    ]
+    return "\n".join(["```", *(line.rstrip() for line in lines), "```"])
+
+
+def _bar(value: Decimal | int, most: Decimal | int) -> str:
+    """Return a bar and its value; negative ones, as revenue can be, have none."""
+    eighths = round(max(value, 0) * _BAR_WIDTH * 8 / most)
+    bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+    return f"{bar} {value:,.0f}".strip()

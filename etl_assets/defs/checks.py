@@ -1,0 +1,108 @@
+"""The checks of the mart as the asset graph shows them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from etl_assets.clients.database import Connection, rows
+from etl_assets.clients.transactions import reading
+from etl_assets.clients.warehouse import Warehouse
+from etl_assets.days import format_days
+from etl_assets.defs.assets.common import mart_key
+from etl_assets.mart.checks import CHECKS, USUAL_CHECK, Found, compare_weekdays, find_offences
+
+_SALES = mart_key("f_sales")
+_SHOWN_DAYS = 100
+
+
+def check_specs() -> list[dg.AssetCheckSpec]:
+    """Return the checks as the asset graph shows them."""
+    return [
+        *(
+            dg.AssetCheckSpec(check, asset=mart_key(table), description=text, blocking=True)
+            for check, (table, text) in CHECKS.items()
+        ),
+        dg.AssetCheckSpec(
+            USUAL_CHECK,
+            asset=_SALES,
+            description="The day's rows and orders are near those of the same weekday before: "
+            "a day far off may have been delivered incomplete.",
+        ),
+    ]
+
+
+def check_all(warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
+    """Make the checks of all days that the mart holds as they are staged."""
+
+    def work(connection: Connection) -> list[dg.AssetCheckResult]:
+        # As of one moment: a load that ends in between is no offence.
+        with reading(connection):
+            staged = rows(connection, "staging/staged_days")
+            days = [row["partition_day"] for row in staged if row["is_loaded"]]
+            counts = rows(connection, "mart/counts_by_day", {"days": days})
+            return [
+                *check_results(find_offences(connection, days), compared(days, counts)),
+                usual_result(compare_weekdays(connection, days), days),
+            ]
+
+    yield from warehouse.run(work)
+
+
+def compared(days: Sequence[date], counts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Say what was compared: the days, and what `mart/counts_by_day` gives of them."""
+    counts = list(counts)
+    return {
+        "days": format_days(days) if days else "none",
+        "orders": sum(count["orders"] for count in counts),
+        "revenue": float(sum(count["revenue"] for count in counts)),
+    }
+
+
+def check_results(found: Found, compared: Mapping[str, Any]) -> Iterator[dg.AssetCheckResult]:
+    """Give the outcome of `CHECKS`; one that has passed says what was compared."""
+    for check, (table, _) in CHECKS.items():
+        offending = found[check]
+        yield dg.AssetCheckResult(
+            asset_key=mart_key(table),
+            check_name=check,
+            passed=not offending,
+            metadata=compared
+            if not offending
+            else {
+                "offending_days": ", ".join(str(row["partition_day"]) for row in offending),
+                **{
+                    str(row["partition_day"]): float(row["found"])
+                    for row in offending[:_SHOWN_DAYS]
+                },
+            },
+        )
+
+
+def usual_result(
+    weekdays: Sequence[Mapping[str, Any]], days: Sequence[date]
+) -> dg.AssetCheckResult:
+    """Return the outcome of `USUAL_CHECK` for the days: `weekdays` are what it has compared."""
+    unusual = [row for row in weekdays if row["is_unusual"]]
+    return dg.AssetCheckResult(
+        asset_key=_SALES,
+        check_name=USUAL_CHECK,
+        passed=not unusual,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "days": format_days(days) if days else "none",
+            **{
+                str(
+                    row["partition_day"]
+                ): f"{row['rows_read']} rows, usually {row['usual_rows']:g}; "
+                f"{row['kept']} orders, usually {row['usual_orders']:g}"
+                for row in unusual[:_SHOWN_DAYS]
+            },
+            **{
+                name: float(weekdays[-1][name])
+                for name in ("rows_read", "usual_rows", "kept", "usual_orders")
+                if weekdays
+            },
+        },
+    )

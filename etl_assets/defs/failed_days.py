@@ -1,0 +1,82 @@
+"""The standing check: which days have failed or are missing, and how each is repaired.
+
+A run that fails never comes to the checks behind it, so a sensor keeps this one up to date. What a
+day holds is for `etl.load` to say: a failed reload leaves the day's rows as they were.
+"""
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+
+import dagster as dg
+
+from etl_assets.clients.warehouse import Warehouse
+from etl_assets.defs.assets.common import NO_FAILED_DAYS, plain_failure
+from etl_assets.defs.resources import WarehouseResource
+from etl_assets.defs.run_history import RunHistory
+from etl_assets.defs.sensors import in_time
+from etl_assets.errors import Unavailable
+from etl_assets.planning.failed_days import FailedDay, find_failed_days
+from etl_assets.settings import PartitionSettings, WarehouseSettings
+
+_DESCRIPTION = (
+    "No day's newest run has failed, and no day between loaded ones is missing. It lists those "
+    "that there are, with what is wrong and how to repair it; the sensor failed_days keeps it up "
+    "to date."
+)
+
+
+@dg.asset_check(asset=NO_FAILED_DAYS.asset_key, name=NO_FAILED_DAYS.name, description=_DESCRIPTION)
+def no_failed_days(
+    context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+) -> dg.AssetCheckResult:
+    """Look for them now, as the sensor does."""
+    with plain_failure():
+        history = RunHistory(context.instance)
+        days = find_failed_days(warehouse.connect(), history, PartitionSettings.read())
+    return dg.AssetCheckResult(passed=not days, metadata=_metadata(days))
+
+
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Keeps the check no_failed_days of mart/f_sales up to date.",
+)
+@in_time
+def failed_days(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """Record the check whenever its outcome is another; the cursor is the outcome's digest."""
+    warehouse = Warehouse(WarehouseSettings.read().url, retry_seconds=0)
+    history = RunHistory(context.instance)
+    try:
+        days = find_failed_days(warehouse, history, PartitionSettings.read())
+    except Unavailable as error:
+        return dg.SkipReason(str(error))
+    outcome = sha256(repr(days).encode()).hexdigest()
+    if outcome == context.cursor:
+        return dg.SkipReason(f"As before: {len(days)} failed or missing days")
+    evaluation = dg.AssetCheckEvaluation(
+        asset_key=NO_FAILED_DAYS.asset_key,
+        check_name=NO_FAILED_DAYS.name,
+        passed=not days,
+        metadata=_metadata(days),
+    )
+    return dg.SensorResult(asset_events=[evaluation], cursor=outcome)
+
+
+def _metadata(days: Sequence[FailedDay]) -> Mapping[str, dg.MetadataValue]:
+    if not days:
+        return {"failed_days": dg.MetadataValue.int(0)}
+    records = [
+        dg.TableRecord(
+            {
+                "day": str(failed.day),
+                "what is wrong": failed.why,
+                "what the mart holds": failed.holds,
+                "repair": failed.repair,
+            }
+        )
+        for failed in days
+    ]
+    return {
+        "failed_days": dg.MetadataValue.int(len(days)),
+        "repair": dg.MetadataValue.table(records),
+    }

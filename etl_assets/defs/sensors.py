@@ -1,0 +1,230 @@
+"""The sensors and the schedule: increments that load themselves.
+
+They keep no cursor and no run keys: what to do follows from the warehouse's records, the source and
+the runs that there are, so a wiped Dagster storage neither stops nor doubles anything. A tick asks
+briefly and never waits: whatever takes longer happens in a run.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import timedelta
+from functools import wraps
+from threading import Thread
+from typing import TypeVar
+
+import dagster as dg
+
+from etl_assets.clients.object_store import ObjectStore
+from etl_assets.clients.report_api import ReportApi
+from etl_assets.clients.warehouse import Warehouse
+from etl_assets.days import days_between
+from etl_assets.defs.assets.common import PLANNED_TAG
+from etl_assets.defs.jobs import (
+    ORDER_INCREMENT,
+    ORDER_REPORT_JOB,
+    order_increment,
+    order_report_job,
+)
+from etl_assets.defs.run_history import RunHistory, planned_tags, report_tags
+from etl_assets.errors import Unavailable as ServiceUnavailable
+from etl_assets.planning.planner import (
+    AskForReport,
+    Blocked,
+    Decision,
+    Load,
+    Planner,
+    Unavailable,
+    Wait,
+    repair_command,
+)
+from etl_assets.settings import (
+    AutomationSettings,
+    ObjectStoreSettings,
+    PartitionSettings,
+    ReportApiSettings,
+    WarehouseSettings,
+)
+from etl_assets.source.catalog import Source
+
+T = TypeVar("T")
+C = TypeVar("C", dg.SensorEvaluationContext, dg.ScheduleEvaluationContext)
+
+_ANSWER_SECONDS = 8.0
+"""How long a tick waits for one answer of the API, the object store or the warehouse."""
+
+_TICK_SECONDS = 30.0
+"""How long a tick takes at most: Dagster ends one after 60 s, and calls it failed."""
+
+_REDELIVERY_DAYS = 14
+"""How far back re-deliveries are looked for; the source's increments reach back seven days."""
+
+NEXT_INCREMENT = "next_increment"
+DAILY_INCREMENT = "daily_increment"
+
+_REDELIVERY_TAG = "etl_assets/redelivered_etag"
+
+
+def in_time(tick: Callable[[C], T]) -> Callable[[C], T | dg.SkipReason]:
+    """Skip a tick that takes too long, however slow what it asks is.
+
+    What it has begun goes on, for nobody, until its own time-outs end it.
+    """
+
+    @wraps(tick)
+    def limited(context: C) -> T | dg.SkipReason:
+        result: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                result.set_result(tick(context))
+            except BaseException as error:  # the tick raises it, whatever it is
+                result.set_exception(error)
+
+        Thread(target=work, name="tick", daemon=True).start()
+        try:
+            return result.result(_TICK_SECONDS)
+        except TimeoutError:
+            return dg.SkipReason(
+                f"The report API, the object store and the warehouse took over {_TICK_SECONDS:g} s "
+                "to answer. Check which of them is slow: etl-assets doctor"
+            )
+
+    return limited
+
+
+def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
+    """Return the sensors."""
+    settings = AutomationSettings.read()
+
+    @dg.sensor(
+        name=NEXT_INCREMENT,
+        jobs=[order_increment, order_report_job],
+        minimum_interval_seconds=settings.next_increment_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Loads the next day when the source has it: strictly in order, at most one run "
+        "a day at a time, at most three tries with growing pauses.",
+    )
+    @in_time
+    def next_increment(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if RunHistory(context.instance).is_ticking(DAILY_INCREMENT):
+            return dg.SkipReason(f"Schedule {DAILY_INCREMENT} is just looking for the next day")
+        _, planner = tick_planner(context.instance, partitions)
+        decision = _decision_of(planner)
+        if isinstance(decision, AskForReport):
+            config = {"ops": {"order_report": {"config": {"new_report": True}}}}
+            tags = report_tags(decision.day)
+            return dg.RunRequest(job_name=ORDER_REPORT_JOB, run_config=config, tags=tags)
+        return _load(decision)
+
+    @dg.sensor(
+        job=order_increment,
+        minimum_interval_seconds=settings.redelivered_increments_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Loads the days again whose object was replaced at the address that they were "
+        "loaded from.",
+    )
+    @in_time
+    def redelivered_increments(
+        context: dg.SensorEvaluationContext,
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        source, planner = tick_planner(context.instance, partitions)
+        history = RunHistory(context.instance)
+        last = partitions.last_day()
+        try:
+            under_way = planner.days_under_way()
+            found = source.redelivered(days_between(last - timedelta(days=_REDELIVERY_DAYS), last))
+        except ServiceUnavailable as error:
+            return dg.SkipReason(str(error))
+        requests: list[dg.RunRequest] = []
+        reasons = list(found.unknown)
+        for day, etag in found.etags.items():
+            tags = {PLANNED_TAG: "true", _REDELIVERY_TAG: etag}
+            failures = history.failures(planned_tags(day) | tags)
+            if not partitions.start_day <= day <= last:
+                reasons.append(
+                    f"{day} was replaced and is not from {partitions.start_day} to {last}"
+                )
+            elif day in under_way:
+                reasons.append(f"{day} is being loaded")
+            elif held := planner.hold(
+                f"the new delivery of {day}",
+                failures,
+                f"run: {repair_command(day)} (until then the day stays as it was)",
+            ):
+                reasons.append(_in_words(held))
+            else:
+                requests.append(dg.RunRequest(partition_key=day.isoformat(), tags=tags))
+        return requests or dg.SkipReason("; ".join(reasons) or "no loaded object was replaced")
+
+    return [next_increment, redelivered_increments]
+
+
+def schedules(partitions: PartitionSettings) -> list[dg.ScheduleDefinition]:
+    """Return the schedule: one look a day, beside the sensor's many."""
+
+    @dg.schedule(
+        name=DAILY_INCREMENT,
+        job=order_increment,
+        cron_schedule="0 6 * * *",
+        execution_timezone=partitions.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Loads the next day every morning, if next_increment has not. Leave that "
+        "sensor on too: it catches up with several days, and asks for a new report if one is due.",
+    )
+    @in_time
+    def daily_increment(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if RunHistory(context.instance).is_ticking(NEXT_INCREMENT):
+            return dg.SkipReason(f"Sensor {NEXT_INCREMENT} is just looking for the next day")
+        _, planner = tick_planner(context.instance, partitions)
+        return _load(_decision_of(planner))
+
+    return [daily_increment]
+
+
+def tick_planner(
+    instance: dg.DagsterInstance, partitions: PartitionSettings
+) -> tuple[Source, Planner]:
+    """Return the source and the planner on it for a tick: both with little patience."""
+    warehouse = Warehouse(
+        WarehouseSettings.read().url, retry_seconds=0, answer_seconds=_ANSWER_SECONDS
+    )
+    source = Source(
+        warehouse,
+        ReportApi(ReportApiSettings.read(), retry_seconds=0, answer_seconds=_ANSWER_SECONDS),
+        ObjectStore(ObjectStoreSettings.read(), retry_seconds=0, answer_seconds=_ANSWER_SECONDS),
+    )
+    return source, Planner(warehouse, source, partitions, RunHistory(instance))
+
+
+def _decision_of(planner: Planner) -> Decision:
+    """Return what to do next; a killed run holds up no other any more."""
+    try:
+        planner.end_killed_runs()
+    except ServiceUnavailable as error:
+        return Unavailable(str(error))
+    return planner.next()
+
+
+def _load(decision: Decision) -> dg.RunRequest | dg.SkipReason:
+    match decision:
+        case Load(day):
+            return dg.RunRequest(
+                job_name=ORDER_INCREMENT,
+                partition_key=day.isoformat(),
+                tags={PLANNED_TAG: "true"},
+            )
+        case AskForReport(why):
+            asks = f"Sensor {NEXT_INCREMENT}, if it is on, asks for a new report"
+            return dg.SkipReason(f"{why}. {asks}")
+        case _:
+            return dg.SkipReason(_in_words(decision))
+
+
+def _in_words(decision: Wait | Blocked | Unavailable) -> str:
+    match decision:
+        case Wait(why):
+            return why
+        case Blocked(why, remedy):
+            return f"{why}. What to do: {remedy}"
+        case Unavailable(error):
+            return error

@@ -1,0 +1,235 @@
+"""Running a job's days through Dagster's instance, in this process.
+
+With `DAGSTER_HOME` set the runs show in the UI like any other; without it Dagster keeps nothing,
+and the warehouse's own record is enough.
+"""
+
+import signal
+import sys
+import uuid
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from socket import socketpair
+from threading import current_thread, main_thread
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.errors import DagsterInvalidConfigError
+from dagster._core.events import RunFailureReason
+from dagster._core.execution.api import execute_run
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.remote_origin import RemoteRepositoryOrigin
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
+from dagster._core.workspace.load import location_origins_from_yaml_paths
+from dagster_shared.error import DagsterError
+from sqlalchemy.exc import SQLAlchemyError
+from yaml import YAMLError
+
+from etl_assets.defs.assets.common import PLANNED_TAG
+from etl_assets.defs.jobs import NOT_AGAIN
+from etl_assets.defs.run_history import what_failed
+from etl_assets.errors import EtlError
+from etl_assets.package_files import package_file
+from etl_assets.settings import DagsterSettings
+
+_OVERRIDES = {
+    # Capturing a step's output would redirect our own, through two more processes a stream, which
+    # Ctrl-C hits too. There is nothing to capture: what a step says are events.
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: `error` is None where it succeeded."""
+
+    run_id: str
+    error: str | None
+
+
+class Runner:
+    """Runs jobs of a code location, in this process."""
+
+    def __init__(self, defs: dg.Definitions, instance: dg.DagsterInstance) -> None:
+        self._defs = defs
+        self._instance = instance
+
+    @property
+    def instance(self) -> dg.DagsterInstance:
+        """Dagster's instance, which knows of other runs."""
+        return self._instance
+
+    def run(
+        self,
+        job: str,
+        days: Sequence[date] = (),
+        *,
+        ops: Mapping[str, Any] | None = None,
+        planned: bool = False,
+        assets: Sequence[dg.AssetKey] | None = None,
+        on_step: Callable[[str], None] | None = None,
+    ) -> Outcome:
+        """Run a job for consecutive days, or for none where it has no partitions.
+
+        A run that is interrupted or killed is not run again by a daemon: who ran it is told.
+
+        Args:
+            job: the job's name.
+            days: consecutive days, loaded in one run.
+            ops: the configuration of the assets, by op.
+            planned: whether days that are loaded already are left alone.
+            assets: the part of the job that is run; all of it by default.
+            on_step: called with the name of each step that starts.
+
+        Raises:
+            EtlError: Dagster's storage can't be used.
+            KeyboardInterrupt: it was interrupted. The run has ended as failed, unless it was at its
+                very end.
+        """
+        run_id = str(uuid.uuid4())
+        tags = NOT_AGAIN | ({PLANNED_TAG: "true"} if planned else {})
+        if len(days) == 1:
+            tags[PARTITION_NAME_TAG] = str(days[0])
+        elif days:
+            tags[ASSET_PARTITION_RANGE_START_TAG] = str(days[0])
+            tags[ASSET_PARTITION_RANGE_END_TAG] = str(days[-1])
+        if on_step:
+            self._instance.add_event_listener(run_id, _step_listener(on_step))
+        job_def = self._defs.resolve_job_def(job)
+        with _storage_errors(), _noted_interrupts() as was_interrupted:
+            # What `execute_in_process` does, which can't say where the job comes from: without that
+            # the UI's timeline and the job's page leave the run out.
+            run = self._instance.create_run_for_job(
+                job_def,
+                run_id=run_id,
+                run_config={
+                    "ops": ops or {},
+                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                },
+                tags=tags,
+                asset_selection=frozenset(assets) if assets else None,
+                remote_job_origin=_code_location().get_job_origin(job),
+            )
+            result = execute_run(InMemoryJob(job_def), run, self._instance)
+            if was_interrupted() or any(_is_interruption(event) for event in result.all_events):
+                raise KeyboardInterrupt
+        return Outcome(run_id, None if result.success else what_failed(result.all_events))
+
+
+@contextmanager
+def runner(defs: dg.Definitions) -> Generator[Runner]:
+    """Give a runner on Dagster's instance.
+
+    Raises:
+        EtlError: Dagster's storage can't be used.
+    """
+    with open_instance() as instance:
+        yield Runner(defs, instance)
+
+
+def open_instance() -> dg.DagsterInstance:
+    """Return Dagster's instance: the one of `DAGSTER_HOME`, or one that keeps nothing.
+
+    Raises:
+        EtlError: Dagster's storage can't be used.
+    """
+    home = DagsterSettings.read().home
+    if home is None:
+        return dg.DagsterInstance.ephemeral()
+    with _storage_errors(DagsterError, YAMLError):
+        reference = InstanceRef.from_dir(str(Path(home).expanduser()), overrides=_OVERRIDES)
+        return dg.DagsterInstance.from_ref(reference)
+
+
+@contextmanager
+def _storage_errors(*others: type[Exception]) -> Generator[None]:
+    """Say in one line what is wrong with Dagster's own storage."""
+    try:
+        yield
+    except (*_storage_faults(), *others) as error:
+        raise EtlError(
+            f"Dagster's instance of DAGSTER_HOME can't be used: {_in_one_line(error)}. Check its "
+            "dagster.yaml and the database that it names, or unset DAGSTER_HOME to run without"
+        ) from error
+
+
+def _storage_faults() -> tuple[type[Exception], ...]:
+    # It takes seconds to import; where nobody has, nobody raises its error.
+    postgres = sys.modules.get("dagster_postgres.utils")
+    return (SQLAlchemyError, postgres.DagsterPostgresException) if postgres else (SQLAlchemyError,)
+
+
+def _in_one_line(error: BaseException) -> str:
+    """Return what was wrong first, without the traceback that Dagster puts into its messages."""
+    while error.__cause__:
+        error = error.__cause__
+    match error:
+        case DagsterInvalidConfigError():
+            text = error.errors[0].message.partition("Stack Trace:")[0].partition(" Expected: ")[0]
+        case YAMLError():
+            text = str(error)
+        case _:
+            text = str(error).partition("\n")[0]
+    return " ".join(text.split()).rstrip(".")
+
+
+@cache
+def _code_location() -> RemoteRepositoryOrigin:
+    """Return what Dagster's webserver and daemon call the definitions: see workspace.yaml."""
+    (location,) = location_origins_from_yaml_paths([str(package_file("workspace.yaml"))])
+    return RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
+
+
+def _is_interruption(event: dg.DagsterEvent) -> bool:
+    return (
+        event.event_type is dg.DagsterEventType.RUN_FAILURE
+        and event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+    )
+
+
+@contextmanager
+def _noted_interrupts() -> Generator[Callable[[], bool]]:
+    """Give a function that says whether Ctrl-C or SIGTERM has come.
+
+    Dagster looks for one at the beginning of each step, and forgets one that comes after the last.
+    """
+    if current_thread() is not main_thread():  # where no signal is handled
+        yield lambda: False
+        return
+    noted, pythons_end = socketpair()
+    with noted, pythons_end:
+        noted.setblocking(False)
+        pythons_end.setblocking(False)
+
+        def was_interrupted() -> bool:
+            with suppress(BlockingIOError):
+                return not {signal.SIGINT, signal.SIGTERM}.isdisjoint(noted.recv(1 << 10))
+            return False
+
+        before = signal.set_wakeup_fd(pythons_end.fileno(), warn_on_full_buffer=False)
+        try:
+            yield was_interrupted
+        finally:
+            signal.set_wakeup_fd(before)
+
+
+def _step_listener(on_step: Callable[[str], None]) -> Callable[[dg.EventLogEntry], None]:
+    def listen(event: dg.EventLogEntry) -> None:
+        happened = event.dagster_event
+        if happened and happened.event_type is dg.DagsterEventType.STEP_START and happened.step_key:
+            on_step(happened.step_key)
+
+    return listen

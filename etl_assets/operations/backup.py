@@ -1,0 +1,107 @@
+"""Backups of the warehouse and of Dagster's storage, by PostgreSQL's own pg_dump and pg_restore.
+
+A dump is what the database held at one moment, whatever is being loaded. Owners and rights are not
+in it: they are those of whoever restores, and what `migrate` grants.
+"""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
+from pydantic import SecretStr
+
+from etl_assets.errors import EtlError
+from etl_assets.sql import statement
+
+_DIALECT = "+psycopg2"
+_UNFINISHED = ".unfinished"
+
+
+def dump(url: SecretStr, file: Path) -> None:
+    """Write all that the database holds into the file, which appears whole or not at all.
+
+    Raises:
+        EtlError: the database can't be dumped, or the file not be written.
+    """
+    unfinished = file.with_name(file.name + _UNFINISHED)
+    try:
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        # Names of people are in it.
+        unfinished.touch(mode=0o600)
+        _run(["pg_dump", "--no-password", "--format=custom", f"--file={unfinished}"], url, file)
+        unfinished.rename(file)
+    except OSError as error:
+        raise EtlError(f"{file} can't be written: {error.strerror}. Give another folder") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def check(url: SecretStr, file: Path) -> None:
+    """Check that the file can be restored into the database.
+
+    Raises:
+        EtlError: the file is missing, the database is not empty, or it can't be opened.
+    """
+    if not file.is_file():
+        raise EtlError(f"There is no {file}. Give a folder that `etl-assets backup` has written")
+    if tables := _tables(url, file):
+        raise EtlError(
+            f"The database for {file.name} is not empty (it has {tables} tables), so it was left "
+            "as it is. Create an empty one, and name that"
+        )
+
+
+def restore(url: SecretStr, file: Path) -> None:
+    """Make an empty database hold what the file has: all of it, or nothing where that fails.
+
+    Raises:
+        EtlError: as for `check`, or it can't be restored.
+    """
+    check(url, file)
+    options = ("--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges")
+    _run(["pg_restore", "--no-password", *options, "--dbname=", str(file)], url, file)
+
+
+def _tables(url: SecretStr, file: Path) -> int:
+    try:
+        with psycopg.connect(_plain(url), connect_timeout=10) as connection:
+            row = connection.execute(statement("operations/count_tables")).fetchone()
+    except psycopg.Error as error:
+        says = " ".join(str(error).split())
+        raise EtlError(
+            f"The database for {file.name} can't be opened: {says}. Check the address that the "
+            "environment has of it"
+        ) from None
+    return row[0] if row else 0
+
+
+def _run(command: Sequence[str], url: SecretStr, file: Path) -> None:
+    """Run a program of PostgreSQL on the database, whose password is in no argument."""
+    names = {option.keyword.decode(): option.envvar for option in Conninfo.get_defaults()}
+    given = {
+        name.decode(): str(value)
+        for keyword, value in conninfo_to_dict(_plain(url)).items()
+        if (name := names.get(keyword))
+    }
+    try:
+        done = subprocess.run(  # noqa: S603  # no shell, and no argument of anybody else's
+            command, env=os.environ | given, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise EtlError(
+            f"{command[0]} is not installed. Install PostgreSQL's client programs, of the server's "
+            "version or newer (on Debian: postgresql-client)"
+        ) from error
+    if done.returncode:
+        # Its own lines alone: those below them, DETAIL and the like, quote rows.
+        said = [line for line in done.stderr.splitlines() if line.startswith(f"{command[0]}: ")]
+        why = " ".join(said) or f"exit code {done.returncode}"
+        raise EtlError(f"{command[0]} of {file.name} failed: {why}")
+
+
+def _plain(url: SecretStr) -> str:
+    return url.get_secret_value().replace(_DIALECT, "", 1)

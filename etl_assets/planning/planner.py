@@ -1,0 +1,221 @@
+"""The planner: which day is to be loaded next, if any.
+
+A day is done when `etl.load` says so, and by nothing else: Dagster shows a day as failed after a
+failed reload although its rows are intact, a killed run as started for ever, and a wiped storage
+knows nothing. Days go strictly in order: the first that is not done is the next. A day that was
+adopted from an old database is done if the source does not have it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from etl_assets import errors
+from etl_assets.clients.transactions import days_being_loaded
+from etl_assets.clients.warehouse import Warehouse
+from etl_assets.days import days_between, format_days
+from etl_assets.planning.runs import Failures, RunHistory
+from etl_assets.settings import AutomationSettings, PartitionSettings
+from etl_assets.source.catalog import NotThere, Source
+
+
+def repair_command(day: date) -> str:
+    """Return the command that loads a day again."""
+    return f"etl-assets backfill --from {day} --to {day}"
+
+
+def expected_days(report_starts: Sequence[date], partitions: PartitionSettings) -> list[date]:
+    """Return the days that ought to be loaded: all since the oldest report's first.
+
+    None are while there is no report; earlier ones the source never had.
+    """
+    if not report_starts:
+        return []
+    return days_between(max(min(report_starts), partitions.start_day), partitions.last_day())
+
+
+@dataclass(frozen=True)
+class Load:
+    """The source has the next day."""
+
+    day: date
+
+
+@dataclass(frozen=True)
+class Wait:
+    """There is nothing to load now; later there may be."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """The next day can't be loaded until somebody does something."""
+
+    why: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """The source can't be asked now."""
+
+    error: str
+
+
+@dataclass(frozen=True)
+class AskForReport:
+    """Only a new report can bring the next day."""
+
+    why: str
+    day: date
+
+
+Decision = Load | Wait | Blocked | Unavailable | AskForReport
+
+LATE_AFTER = timedelta(hours=36)
+"""A day's increment is there some hours after its midnight: by then it is late."""
+
+_TRIES = 3
+_PAUSE_GROWTH = 4
+_FRESH_REPORT_AFTER = timedelta(hours=24)
+"""How long a day has to be over, and the last report asked for, before a new one is."""
+
+
+class Planner:
+    """Decides which day is next, from the warehouse's records and the source.
+
+    Runs that wait, and failed tries, are Dagster's to know: its `history` is asked. Three tries a
+    day are made, with growing pauses; whoever asks with `pauses=False` is a person who has looked.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        source: Source,
+        partitions: PartitionSettings,
+        history: RunHistory,
+        *,
+        pauses: bool = True,
+    ) -> None:
+        self._warehouse = warehouse
+        self._source = source
+        self._partitions = partitions
+        self._history = history
+        self._pauses = pauses
+
+    def next(self, *, until: date | None = None) -> Decision:
+        """Return what to do next; days after `until` are left alone."""
+        try:
+            return self._next(until)
+        except errors.Unavailable as error:
+            return Unavailable(str(error))
+
+    def next_day(self) -> date | None:
+        """Return the first day that ought to be loaded and is not.
+
+        Raises:
+            Unavailable: the warehouse can't be asked.
+        """
+        held = self._held_days()
+        return next((day for day in self._expected(until=None) if day not in held), None)
+
+    def days_under_way(self) -> set[date]:
+        """Return the days that some run loads, or is about to.
+
+        Whoever plans asks this first, and then what is loaded: a run that ends in between has
+        written its load by then. The locks come first, too: between two steps a run holds none, and
+        has just said something.
+        """
+        locked = days_being_loaded(self._warehouse)
+        return locked | self._history.days_under_way()
+
+    def end_killed_runs(self) -> None:
+        """Have Dagster know of started runs that were killed.
+
+        Raises:
+            Unavailable: the warehouse can't be asked.
+        """
+        self._history.end_killed_runs(days_being_loaded(self._warehouse))
+
+    def hold(self, what: str, failures: Failures, remedy: str) -> Wait | Blocked | None:
+        """Return why what has failed before is not tried now, or None to try."""
+        if not failures.count or not self._pauses:
+            return None
+        if failures.count >= _TRIES:
+            return Blocked(
+                f"{what} has failed {failures.count} times",
+                f"see the failed runs, mend the cause, then {remedy}",
+            )
+        pause = AutomationSettings.read().retry_pause_seconds
+        again = failures.last + timedelta(seconds=pause * _PAUSE_GROWTH ** (failures.count - 1))
+        if datetime.now(UTC) < again:
+            return Wait(f"{what} has failed and is tried again at {again:%Y-%m-%d %H:%M} UTC")
+        return None
+
+    def _next(self, until: date | None) -> Decision:
+        under_way = self.days_under_way()
+        if not self._source.reports():
+            return Blocked("no report was asked for yet", "etl-assets backfill")
+        expected = self._expected(until)
+        held = self._held_days()
+        for day in expected:
+            is_adopted = held.get(day)
+            if is_adopted is False:
+                continue
+            if day in under_way:
+                return Wait(f"{day} is being loaded")
+            failures = self._history.failures_of_day(day)
+            if wait := self.hold(str(day), failures, f"run: {repair_command(day)}"):
+                return wait
+            found = self._source.find_next(day)
+            if not isinstance(found, NotThere):
+                return Load(day)
+            if not is_adopted:
+                return self._without(day, found, until)
+        no_day = f"no day up to {until} is expected" if until else "no day is over yet"
+        return Wait(f"all is loaded, {format_days(expected)}" if expected else no_day)
+
+    def _expected(self, until: date | None) -> list[date]:
+        starts = [report.start_day for report in self._source.reports()]
+        days = expected_days(starts, self._partitions)
+        return [day for day in days if until is None or day <= until]
+
+    def _held_days(self) -> dict[date, bool]:
+        """Return the days that the mart holds, and whether each was adopted."""
+        held = self._warehouse.rows("mart/loaded_days")
+        return {row["partition_day"]: row["is_adopted"] for row in held}
+
+    def _without(self, day: date, found: NotThere, until: date | None) -> Decision:
+        """Return what to do about a day that the source does not have."""
+        if found.kind == "too early":
+            later = [report.start_day for report in self._source.reports()]
+            there_again = min((start for start in later if start > day), default="a day after it")
+            return Blocked(
+                f"the source no longer has {day}: {found.why}",
+                "have the source deliver it, or go on without it: set ETL_START_DATE to "
+                f"{there_again}. What is loaded of the days before stays in the mart, but they can "
+                "no longer be loaded again",
+            )
+        if found.kind == "not yet" and self._takes_up_fresh_report():
+            return self._next(until)
+        if found.kind == "not yet" and self._fresh_report_is_due(day):
+            failures = self._history.failures_of_report(day)
+            remedy = f"run: etl-assets backfill --new-report --from {day} --to {day}"
+            return self.hold(f"the new report for {day}", failures, remedy) or AskForReport(
+                f"{day} ended more than a day ago and its increment is not there", day
+            )
+        return Wait(f"{day}: {found.why}")
+
+    def _takes_up_fresh_report(self) -> bool:
+        """Take up the report that no run waits for any more; return whether it is ready."""
+        return not self._history.report_is_asked_for() and bool(self._source.take_up_report())
+
+    def _fresh_report_is_due(self, day: date) -> bool:
+        now = datetime.now(UTC)
+        asked = self._source.report_asked_for_at()
+        return (
+            now - self._partitions.end_of(day) > _FRESH_REPORT_AFTER
+            and (asked is None or now - asked > _FRESH_REPORT_AFTER)
+            and not self._history.report_is_asked_for()
+        )

@@ -1,0 +1,375 @@
+"""The source: which report there is, and which object of it holds a day.
+
+The rules, the first that applies:
+
+1. A day that was loaded before is held by the object that it was loaded from; what is staged counts
+   as loaded, for the next load of the mart brings it in. Ids are no change and a newer report
+   rewrites nothing: asked through another report, the same day can hold other rows, without status,
+   and its refunds would vanish. Only `Choice.latest` passes this rule over.
+2. Any other day is held by the newest report that covers it, else by the increment that the API
+   gives when asked with the newest report that ends before it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from etl_assets.clients.database import Connection, execute
+from etl_assets.clients.object_store import ObjectStore, StoredObject, is_address, object_uri
+from etl_assets.clients.report_api import NotFound, Report, ReportApi
+from etl_assets.clients.warehouse import Warehouse
+from etl_assets.errors import DayNotInSource, EtlError, ObjectMissing, Unavailable
+from etl_assets.source.feeds import FILE_NAMES
+from etl_assets.source.raw_file import RawFile
+
+_INCREMENT_SUFFIX = "_inc"
+_LOOKS_AT_ONCE = 8
+_DEFAULT_BUCKET = "s3-sprint3"
+
+
+class Choice(StrEnum):
+    """Which report a day that was loaded before is looked for in.
+
+    Dagster takes an enum by its names, so those are what one writes in a run's configuration.
+    """
+
+    kept = "kept"
+    """The one that it was loaded from."""
+    latest = "latest"
+    """The newest, as if it had never been loaded."""
+
+
+@dataclass(frozen=True)
+class NotThere:
+    """The source does not have a day.
+
+    Attributes:
+        partition_day: the day.
+        why: what to tell people.
+        kind: too early for an increment, not there yet, or not where it ought to be.
+    """
+
+    partition_day: date
+    why: str
+    kind: Literal["too early", "not yet", "missing"] = "missing"
+
+
+@dataclass(frozen=True)
+class Redelivered:
+    """What was replaced.
+
+    Attributes:
+        etags: the days whose object is another version than was loaded, with its ETag.
+        unknown: why the objects were not seen that could not be looked at.
+    """
+
+    etags: Mapping[date, str]
+    unknown: Sequence[str]
+
+
+class Source:
+    """The source as the warehouse's records, the report API and the object store tell it."""
+
+    def __init__(self, warehouse: Warehouse, api: ReportApi, store: ObjectStore) -> None:
+        self._warehouse = warehouse
+        self._api = api
+        self._store = store
+
+    def ensure_report(self, *, new: bool, on_wait: Callable[[str], None]) -> Report:
+        """Return the newest report that is ready; ask for one if there is none, or if `new`.
+
+        A task is recorded before it is polled, so that the next call goes on polling it.
+        `on_wait` is called with the task before each pause.
+
+        Raises:
+            Unavailable: the report was not ready in time, or the API can't be reached.
+        """
+        if not new:
+            if ready := self.reports():
+                return self.take_up_report() or ready[0]
+            if pending := self._warehouse.rows("source/pending_reports"):
+                return self._poll(pending[0]["task_id"], on_wait)
+        task_id = self._api.generate_report()
+        self._warehouse.execute("source/record_task", {"task_id": task_id})
+        return self._poll(task_id, on_wait)
+
+    def take_up_report(self) -> Report | None:
+        """Return the report that was asked for last, if it has become ready since.
+
+        Whoever has asked for it has given up waiting, or was killed. What the API can't say of it
+        now is no error: there are other reports.
+        """
+        reports = self._warehouse.rows("source/reports")
+        if not reports or reports[0]["ready_at"]:
+            return None
+        task_id = reports[0]["task_id"]
+        report = None
+        with suppress(EtlError):
+            report = self._api.get_report(task_id)
+        if report is not None:
+            self._record(task_id, report)
+        return report
+
+    def reports(self) -> list[Report]:
+        """Return the reports that are ready, the newest first."""
+        return [
+            Report(row["report_id"], row["start_day"], row["end_day"], row["paths"])
+            for row in self._warehouse.rows("source/ready_reports")
+        ]
+
+    def report_asked_for_at(self) -> datetime | None:
+        """Return when the newest report was asked for, ready or not."""
+        reports = self._warehouse.rows("source/reports")
+        return reports[0]["requested_at"] if reports else None
+
+    def redelivered(self, days: Sequence[date]) -> "Redelivered":
+        """Look whether the objects that the days were loaded from are other versions by now.
+
+        Of an object that has changed, all days that were loaded from it are returned, also those
+        that were not asked about. An object that is gone has not changed.
+
+        Raises:
+            EtlError: none of the objects could be looked at.
+        """
+        uris = sorted({load["uri"] for load in self._kept(days).values()})
+        with ThreadPoolExecutor(_LOOKS_AT_ONCE) as pool:
+            looks = [pool.submit(self._look, uri) for uri in uris]
+        now: dict[str, str] = {}
+        errors: list[EtlError] = []
+        for uri, look in zip(uris, looks, strict=True):
+            try:
+                if stored := look.result():
+                    now[uri] = stored.etag
+            except EtlError as error:
+                errors.append(error)
+        if errors and not now:
+            raise errors[0]
+        etags = {
+            load["partition_day"]: now[load["uri"]]
+            for load in self._warehouse.rows("mart/latest_loads", {"days": None})
+            if load["uri"] in now and load["etag"] != now[load["uri"]]
+        }
+        return Redelivered(etags, [str(error) for error in errors])
+
+    def find(self, days: Sequence[date], choice: Choice) -> list[RawFile]:
+        """Return the objects that hold the days, in their order.
+
+        Raises:
+            DayNotInSource: the source does not have some of them; all of those are named.
+        """
+        is_rewrite = choice is Choice.latest
+        kept = {} if is_rewrite else self._kept(days)
+        reports = self.reports()
+        # The days of a report share its object, which is looked at once.
+        seen: dict[str, StoredObject | None] = {}
+        found: list[RawFile] = []
+        missing: list[NotThere] = []
+        for day in days:
+            answer = self._find(day, kept.get(day), reports, seen)
+            if isinstance(answer, RawFile):
+                found.append(replace(answer, is_rewrite=is_rewrite))
+            else:
+                missing.append(answer)
+        if missing:
+            raise DayNotInSource(
+                f"The source does not have {len(missing)} of the {len(days)} days asked for, so "
+                "nothing was loaded:\n"
+                + "\n".join(f"{no.partition_day}: {no.why}" for no in missing)
+            )
+        return found
+
+    def find_next(self, day: date) -> RawFile | NotThere:
+        """Return the object that holds a day, or why there is none."""
+        return self._find(day, self._kept([day]).get(day), self.reports(), {})
+
+    def _poll(self, task_id: str, on_wait: Callable[[str], None]) -> Report:
+        retrying = Retrying(
+            retry=retry_if_result(lambda report: report is None),
+            wait=wait_fixed(self._api.poll_seconds),
+            stop=stop_after_delay(self._api.poll_timeout_seconds),
+            before_sleep=lambda _: on_wait(task_id),
+        )
+        try:
+            report = retrying(self._api.get_report, task_id)
+        except RetryError as error:
+            raise Unavailable(
+                f"The report of task {task_id} is still RUNNING after "
+                f"{self._api.poll_timeout_seconds:g} s (ETL_POLL_TIMEOUT_SECONDS). The next "
+                "run looks whether it is ready, and takes it then; to ask for another, run: "
+                "etl-assets backfill --new-report"
+            ) from error
+        if report is None:
+            raise AssertionError("tenacity returns the first result that is not None")
+        self._record(task_id, report)
+        return report
+
+    def _record(self, task_id: str, report: Report) -> None:
+        self._warehouse.execute(
+            "source/record_report",
+            {
+                "task_id": task_id,
+                "report_id": report.report_id,
+                "start_day": report.start_day,
+                "end_day": report.end_day,
+                "paths": dict(report.paths),
+            },
+        )
+
+    def _kept(self, days: Sequence[date]) -> dict[date, dict[str, Any]]:
+        """Return from where the days are staged; adopted days never came from the source."""
+        asked_for = set(days)
+        staged = self._warehouse.rows("staging/staged_days")
+        return {
+            day: row
+            for row in staged
+            if (day := row["partition_day"]) in asked_for and not row["is_adopted"]
+        }
+
+    def _find(
+        self,
+        day: date,
+        kept: Mapping[str, Any] | None,
+        reports: Sequence[Report],
+        seen: dict[str, StoredObject | None],
+    ) -> RawFile | NotThere:
+        """Return the object that holds a day; `seen` are the objects looked at already."""
+        place = self._place(day, kept, reports)
+        if isinstance(place, NotThere):
+            return place
+        for uri in place.uris:
+            if uri not in seen:
+                seen[uri] = self._look(uri)
+            if stored := seen[uri]:
+                return RawFile(day, stored, place.report_id, place.increment_id)
+        return NotThere(day, f"{place.if_gone} ({', '.join(place.uris)})")
+
+    def _place(
+        self, day: date, kept: Mapping[str, Any] | None, reports: Sequence[Report]
+    ) -> "_Place | NotThere":
+        """Return where a day is to be, by the rules above; the object store is not asked."""
+        if kept is not None:
+            return _Place(
+                [kept["uri"]],
+                kept["report_id"],
+                kept["increment_id"],
+                "the object that it was loaded from is gone; to take it from the newest report: "
+                f"etl-assets backfill --from {day} --to {day} --report latest",
+            )
+        if not reports:
+            return NotThere(day, "no report was asked for yet: etl-assets backfill")
+        for report in reports:
+            if report.start_day <= day <= report.end_day:
+                return _Place(
+                    self._addresses("", report.report_id, report.paths),
+                    report.report_id,
+                    None,
+                    "the report's file is not in the object store",
+                )
+        return self._increments_place(day, reports)
+
+    def _increments_place(self, day: date, reports: Sequence[Report]) -> "_Place | NotThere":
+        """Return where the increment of a day is to be that no report covers."""
+        # A day before a report's end is too early to be asked for with it.
+        newest = next((report for report in reports if report.end_day < day), reports[0])
+        increment = self._api.get_increment(newest.report_id, day)
+        if isinstance(increment, NotFound):
+            if increment.why:
+                return NotThere(day, increment.why, "too early")
+            if newest is not reports[0]:
+                why = "it is between two reports, and its increment is not there"
+                return NotThere(day, why, "too early")
+            return NotThere(day, "its increment is not there yet", "not yet")
+        return _Place(
+            self._addresses(
+                _INCREMENT_SUFFIX, increment.increment_id, increment.paths, newest.paths
+            ),
+            newest.report_id,
+            increment.increment_id,
+            "the increment's file is not in the object store",
+        )
+
+    def _look(self, uri: str) -> StoredObject | None:
+        try:
+            return self._store.find(uri)
+        except ObjectMissing:
+            return None
+
+    def _addresses(
+        self, suffix: str, folder: str, paths: Mapping[str, str], *neighbours: Mapping[str, str]
+    ) -> list[str]:
+        """Return where the order log may be: where the API says, else where it always was.
+
+        Without an address the bucket is the one of other files, those of `neighbours` included.
+        """
+        for name in FILE_NAMES:
+            if url := paths.get(name + suffix):
+                return [object_uri(url)]
+        known = [url for urls in (paths, *neighbours) for url in urls.values()]
+        bucket = _bucket(known[0]) if known else _DEFAULT_BUCKET
+        prefix = f"cohort_{self._api.cohort}/{self._api.nickname}/project/{folder}"
+        if not is_address(bucket, prefix):
+            raise EtlError(
+                f"The report API names the report or increment {folder[:200]!r}, which can't be a "
+                "part of an address. Ask who runs the API"
+            )
+        return [f"s3://{bucket}/{prefix}/{name}{suffix}.csv" for name in FILE_NAMES]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a day is to be: the addresses to look at in turn, and what to say if it is at none."""
+
+    uris: list[str]
+    report_id: str
+    increment_id: str | None
+    if_gone: str
+
+
+def _bucket(url: str) -> str:
+    return object_uri(url).removeprefix("s3://").split("/", 1)[0]
+
+
+def locate(
+    warehouse: Warehouse,
+    source: Source,
+    days: Sequence[date],
+    *,
+    run_id: str,
+    choice: Choice = Choice.kept,
+) -> list[RawFile]:
+    """Find the objects that hold the days, record them, and return them.
+
+    They are recorded in `etl.raw_file`, for whichever run comes next; those of the newest report,
+    in `etl.rewrite`, are for this run alone.
+
+    Raises:
+        DayNotInSource: the source lacks some of the days; nothing is recorded.
+    """
+    found = source.find(days, choice)
+    warehouse.run(lambda connection: _record(connection, found, run_id))
+    return found
+
+
+def _record(connection: Connection, found: Sequence[RawFile], run_id: str) -> None:
+    with connection.transaction():
+        # In the order of the days: two runs of the same days wait for each other, never in a ring.
+        for file in found:
+            execute(
+                connection,
+                "source/record_rewrite" if file.is_rewrite else "source/record_raw_file",
+                {
+                    "run_id": run_id,
+                    "partition_day": file.partition_day,
+                    "uri": file.stored.uri,
+                    "etag": file.stored.etag,
+                    "size": file.stored.size,
+                    "report_id": file.report_id,
+                    "increment_id": file.increment_id,
+                },
+            )

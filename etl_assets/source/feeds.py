@@ -1,0 +1,35 @@
+"""The feeds of the source: the names, columns and staging table of each kind of file.
+
+The order log is CSV in UTF-8 with this header, columns in any order, lines ended by LF or CRLF:
+
+    id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,
+    quantity,payment_amount[,status]
+
+`id` restarts at 1 in every file and is ignored. Files of 2022 have no `uniq_id`. Reports, and the
+first increment after them, have no `status`, which means shipped.
+"""
+
+STAGING_TABLE = "staging.user_order_log"
+
+FILE_NAMES = ("user_order_log", "user_orders_log")
+"""The names of the order log; the second is that of 2022."""
+
+NEEDED_COLUMNS = (
+    "date_time",
+    "city_id",
+    "city_name",
+    "customer_id",
+    "first_name",
+    "last_name",
+    "item_id",
+    "item_name",
+    "quantity",
+    "payment_amount",
+)
+"""A file without one of them is refused."""
+
+KNOWN_COLUMNS = ("uniq_id", *NEEDED_COLUMNS, "status")
+"""The columns that make an order; rows equal in all of them are copies."""
+
+ORDER_COLUMNS = ("partition_day", "line", *KNOWN_COLUMNS)
+"""The columns of an order, as in staging.user_order_log."""

@@ -1,0 +1,10 @@
+"""A file of the source into its staging table.
+
+Here belong reading CSV, dropping duplicates, validating rows, COPY and the swap of days. Which
+object holds a day does not. The idea: each row ends as an order, as a duplicate or in quarantine.
+
+In the order of the flow: `csv_pieces` cuts a file into pieces, `header` names its columns,
+`duplicate_lines` drops repeated lines, `csv_texts` splits lines into fields, `validation` judges
+each row, `seen_rows` finds duplicates by hash, `counting` counts, `reading` puts these together,
+`copying` writes the rows, and `load` is the step.
+"""

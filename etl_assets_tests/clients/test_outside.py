@@ -1,0 +1,245 @@
+"""Faults of the report API and of the object store, as a run of the job meets them.
+
+What passes is ridden out; what does not ends the run at once, saying the cause and what to do.
+Either way nothing is half loaded, and the next run loads the day.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+
+import pytest
+from starlette.requests import Request
+
+from etl_assets.embedded.simulator import Fault, GivenFiles
+from etl_assets.embedded.world import EmbeddedWorld
+from etl_assets_tests.conftest import OpenPipeline
+from etl_assets_tests.support.files import MONDAY, TUESDAY, csv_file, order, without
+from etl_assets_tests.support.pipeline import Pipeline, calls, holding
+from etl_assets_tests.support.store_proxy import StoreProxy, proxy_of
+
+HTML = "<html><body>502 Bad Gateway</body></html>"
+REPORT_FILE = "*/user_order_log.csv"
+INCREMENT_FILE = "*/user_order_log_inc.csv"
+
+
+def s3_error(code: str) -> str:
+    return f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>"
+
+
+@pytest.fixture
+def proxy(world: EmbeddedWorld, environment: pytest.MonkeyPatch) -> Iterator[StoreProxy]:
+    with proxy_of(world.object_store.endpoint_url) as proxy:
+        environment.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+        yield proxy
+
+
+@pytest.fixture
+def pipeline(open_pipeline: OpenPipeline, proxy: StoreProxy) -> Pipeline:
+    """A report of Monday and an increment of Tuesday; the store is behind the proxy."""
+    del proxy
+    report = csv_file(order(MONDAY, "a"), order(MONDAY, "b"), columns=without("status"))
+    increments = {TUESDAY: csv_file(*(order(TUESDAY, str(number)) for number in range(9)))}
+    return open_pipeline(GivenFiles(report, (MONDAY, MONDAY), increments))
+
+
+@pytest.fixture
+def monday_loaded(pipeline: Pipeline, proxy: StoreProxy) -> Pipeline:
+    pipeline.load(MONDAY)
+    pipeline.simulator.calls.clear()
+    proxy.calls.clear()
+    return pipeline
+
+
+def strike(pipeline: Pipeline, proxy: StoreProxy, fault: Fault) -> None:
+    is_of_the_store = fault.path in {REPORT_FILE, INCREMENT_FILE}
+    (proxy if is_of_the_store else pipeline.simulator).faults.add(fault)
+
+
+def fails_and_then_loads(
+    pipeline: Pipeline, proxy: StoreProxy, *says: str
+) -> list[tuple[str, str]]:
+    """Check that a run of Tuesday fails, saying so, and changes nothing; the next one loads it.
+
+    Returns what the run that fails has asked for: method and path.
+    """
+    error = pipeline.fail(TUESDAY).error
+    asked = [(call.method, call.path) for call in (*pipeline.simulator.calls, *proxy.calls)]
+    for words in says:
+        assert words in str(error)
+    pipeline.holds(holding(pipeline.files, MONDAY))
+    pipeline.simulator.faults.clear()
+    proxy.faults.clear()
+    pipeline.load(TUESDAY)
+    pipeline.holds(holding(pipeline.files, MONDAY, TUESDAY))
+    return asked
+
+
+# --- What passes ----------------------------------------------------------------------------------
+
+
+def test_a_run_rides_out_an_api_that_is_not_well(pipeline: Pipeline, proxy: StoreProxy) -> None:
+    for fault in (
+        Fault("/generate_report", status=502, body=HTML),
+        Fault("/generate_report", reset=True),
+        Fault("/get_report", status=500),
+        Fault("/get_report", status=200, body='{"task_id": "MjAyNC0'),
+        Fault("/get_report", cut_after=30),
+        Fault("/get_increment", status=429, headers={"Retry-After": "1"}),
+    ):
+        strike(pipeline, proxy, fault)
+    pipeline.run(MONDAY, TUESDAY)
+    pipeline.holds(holding(pipeline.files, MONDAY, TUESDAY))
+    asked = [calls(pipeline, f"/{path}") for path in ("generate_report", "get_report")]
+    assert asked == [3, 4]
+    assert calls(pipeline, "/get_increment") == 2
+
+
+def test_a_run_rides_out_a_store_that_is_not_well(pipeline: Pipeline, proxy: StoreProxy) -> None:
+    for fault in (
+        Fault(REPORT_FILE, method="HEAD", status=503),
+        Fault(REPORT_FILE, method="HEAD", reset=True),
+        Fault(REPORT_FILE, method="GET", status=503, body=s3_error("SlowDown")),
+        Fault(REPORT_FILE, method="GET", status=500, body=HTML),
+        Fault(INCREMENT_FILE, method="GET", cut_after=200),
+        Fault(INCREMENT_FILE, method="GET", cut_after=300, reset=True),
+        Fault(INCREMENT_FILE, method="GET", reset=True),
+    ):
+        strike(pipeline, proxy, fault)
+    pipeline.run(MONDAY, TUESDAY)
+    pipeline.holds(holding(pipeline.files, MONDAY, TUESDAY))
+    assert proxy.methods() == ["HEAD"] * 4 + ["GET"] * 7
+
+
+# --- What passes, and takes too long to -----------------------------------------------------------
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (
+            Fault("/get_increment", status=503, times=None),
+            ["/get_increment: the report API answered 503"],
+        ),
+        (
+            Fault("/get_increment", reset=True, times=None),
+            ["the report API could not be reached", "Check REPORT_API_URL, the network"],
+        ),
+        (
+            Fault(INCREMENT_FILE, method="GET", cut_after=200, times=None),
+            ["user_order_log_inc.csv", "broke off", "Check AWS_ENDPOINT_URL_S3, the network"],
+        ),
+        (
+            Fault(INCREMENT_FILE, method="GET", status=503, body=s3_error("SlowDown"), times=None),
+            ["user_order_log_inc.csv", "the object store answered 503 SlowDown"],
+        ),
+    ],
+    ids=["API 503", "API reset", "store cut off", "store SlowDown"],
+)
+def test_a_run_gives_up_what_goes_on_failing(
+    monday_loaded: Pipeline, proxy: StoreProxy, fault: Fault, says: list[str]
+) -> None:
+    strike(monday_loaded, proxy, fault)
+    fails_and_then_loads(monday_loaded, proxy, *says)
+
+
+def test_a_run_gives_up_a_report_that_is_never_ready_and_the_next_goes_on_with_it(
+    pipeline: Pipeline, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("ETL_POLL_TIMEOUT_SECONDS", "0.1")
+    pipeline.simulator.report_seconds = math.inf
+    error = pipeline.fail(MONDAY).error
+    assert "is still RUNNING after 0.1 s (ETL_POLL_TIMEOUT_SECONDS). The next run" in str(error)
+    assert pipeline.loads() == []
+    pipeline.simulator.report_seconds = 0
+    pipeline.run(MONDAY)
+    pipeline.holds(holding(pipeline.files, MONDAY))
+    assert calls(pipeline, "/generate_report") == 1
+
+
+# --- What does not pass ---------------------------------------------------------------------------
+
+
+def answer(body: object, status: int = 200) -> Fault:
+    """Return an answer of the API when it is asked for an increment."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return Fault("/get_increment", status=status, body=text, times=None)
+
+
+def store_says(method: str, status: int, code: str = "") -> Fault:
+    """Return an answer of the store when it is asked for the increment's file."""
+    body = s3_error(code) if code else ""
+    return Fault(INCREMENT_FILE, method=method, status=status, body=body, times=None)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (answer(HTML, 403), "refused access (403). Check REPORT_API_KEY, REPORT_API_NICKNAME"),
+        (answer(HTML, 404), "answered 404, which trying again won't change. Check REPORT_API_URL"),
+        (answer(HTML), "get_increment is not what it should be (json_invalid). Ask who runs"),
+        (answer({"status": 7, "data": []}), "is not what it should be (status, data). Ask who"),
+        (answer(["x" * 2**20]), "get_increment: the report API's answer is over 1048576 bytes"),
+        (
+            store_says("HEAD", 403),
+            "answered 403: access refused. Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ),
+        (store_says("HEAD", 404), "the increment's file is not in the object store (s3://"),
+        (store_says("HEAD", 200), "the answer has no ETag and size, so it is not an object store"),
+        (
+            store_says("GET", 403, "AccessDenied"),
+            "answered 403 AccessDenied: access refused. Check AWS_ACCESS_KEY_ID",
+        ),
+        (store_says("GET", 404, "NoSuchKey"), "there is no such object. Run the day again"),
+        (store_says("GET", 200), "bytes long and was"),
+    ],
+    ids=[
+        *("API 403", "API 404", "HTML", "wrong shape", "huge JSON"),
+        *("HEAD 403", "HEAD 404", "no ETag", "GET 403", "GET 404", "other size"),
+    ],
+)
+def test_a_run_stops_at_once_at_what_does_not_pass(
+    monday_loaded: Pipeline, proxy: StoreProxy, fault: Fault, says: str
+) -> None:
+    strike(monday_loaded, proxy, fault)
+    asked = fails_and_then_loads(monday_loaded, proxy, says)
+    assert len(asked) == len(set(asked))
+
+
+def test_an_object_that_is_replaced_between_its_head_and_its_body_is_loaded_by_the_next_run(
+    monday_loaded: Pipeline, proxy: StoreProxy
+) -> None:
+    pipeline = monday_loaded
+
+    def replace(request: Request) -> None:
+        if request.method == "GET":
+            proxy.before = lambda _: None
+            pipeline.files.increments[TUESDAY] = csv_file(order(TUESDAY, "replaced"))
+            pipeline.simulator.redeliver(TUESDAY)
+
+    proxy.before = replace
+    fails_and_then_loads(pipeline, proxy, "the object was replaced meanwhile. Run the day again")
+
+
+def test_another_id_and_address_for_a_loaded_day_change_nothing(
+    monday_loaded: Pipeline, proxy: StoreProxy
+) -> None:
+    pipeline = monday_loaded
+    pipeline.load(TUESDAY)
+    strike(
+        pipeline,
+        proxy,
+        answer(
+            {
+                "status": "SUCCESS",
+                "data": {
+                    "increment_id": "QW5vdGhlcg==",
+                    "s3_path": {"user_order_log_inc": "https://host/s3-sprint3/another.csv"},
+                },
+            }
+        ),
+    )
+    pipeline.run(MONDAY, TUESDAY)
+    pipeline.holds(holding(pipeline.files, MONDAY, TUESDAY))
+    assert len(set(pipeline.loads("partition_day, uri, increment_id"))) == 2

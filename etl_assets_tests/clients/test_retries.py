@@ -1,0 +1,85 @@
+"""The one retry layer: what passes is tried again for a while, anything else is not."""
+
+import time
+
+import pytest
+
+from etl_assets.clients.retries import Transient, retried, retried_for, retry_after
+from etl_assets.errors import EtlError, Unavailable
+
+
+class Faulty:
+    """Fails so many times, then returns its argument; knows when it was called."""
+
+    def __init__(self, *faults: Exception) -> None:
+        self.faults = list(faults)
+        self.calls: list[float] = []
+
+    def __call__(self, value: int) -> int:
+        self.calls.append(time.monotonic())
+        if self.faults:
+            raise self.faults.pop(0)
+        return value
+
+
+def test_a_transient_fault_is_tried_again() -> None:
+    function = Faulty(Transient("a"), Transient("b"))
+    assert retried(function, 7) == 7
+    assert len(function.calls) == 3
+
+
+@pytest.mark.parametrize("error", [EtlError("no"), ValueError("no"), KeyboardInterrupt()])
+def test_any_other_goes_up_at_once(error: Exception) -> None:
+    function = Faulty(error)
+    with pytest.raises(type(error)) as raised:
+        retried(function, 7)
+    assert raised.value is error
+    assert len(function.calls) == 1
+
+
+def test_when_the_time_is_up_it_says_the_last_fault_and_how_often() -> None:
+    function = Faulty(*[Transient(f"fault {number}") for number in range(1000)])
+    began = time.monotonic()
+    with pytest.raises(Unavailable) as raised:
+        retried_for(1.0, function, 7)
+    assert time.monotonic() - began < 10
+    tries = len(function.calls)
+    assert tries > 1
+    assert str(raised.value) == f"fault {tries - 1} ({tries} tries)"
+
+
+def test_with_no_time_it_is_tried_once() -> None:
+    function = Faulty(Transient("a"))
+    with pytest.raises(Unavailable) as raised:
+        retried_for(0, function, 7)
+    assert (str(raised.value), len(function.calls)) == ("a", 1)
+
+
+def test_the_wait_that_a_server_asks_for_is_kept() -> None:
+    function = Faulty(Transient("a", retry_after=0.6))
+    assert retried_for(5, function, 7) == 7
+    first, second = function.calls
+    assert second - first >= 0.6
+
+
+def test_a_server_that_asks_for_more_time_than_there_is_is_not_waited_for() -> None:
+    function = Faulty(Transient("a", retry_after=3600))
+    began = time.monotonic()
+    with pytest.raises(Unavailable):
+        retried_for(5, function, 7)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("soon", None),
+        ("9" * 5000, None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_what_retry_after_asks_for(header: str | None, seconds: float | None) -> None:
+    assert retry_after(header) == seconds

@@ -1,0 +1,24 @@
+"""Dagster's instance as in production: the project's dagster.yaml, on a PostgreSQL."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.instance.ref import InstanceRef
+
+from etl_assets.package_files import package_file
+from etl_assets_tests.conftest import MakeDatabase
+
+
+@pytest.fixture
+def instance(
+    make_database: MakeDatabase, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[dg.DagsterInstance]:
+    url = make_database("template0").replace("postgresql://", "postgresql+psycopg2://")
+    environment.setenv("DAGSTER_POSTGRES_URL", url)
+    environment.setenv("DAGSTER_EVENT_BATCH_SIZE", "50")
+    shutil.copy(package_file("dagster.yaml"), tmp_path)
+    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(tmp_path))) as instance:
+        yield instance

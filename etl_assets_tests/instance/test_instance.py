@@ -1,0 +1,98 @@
+"""The project's dagster.yaml on a PostgreSQL: what Dagster makes of it."""
+
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dagster as dg
+import psycopg
+import pytest
+from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._core.execution.retries import auto_reexecution_should_retry_run
+from psycopg import sql
+
+from etl_assets.definitions import build_defs
+from etl_assets.defs.jobs import ORDER_BACKFILL, ORDER_INCREMENT, ORDER_REPORT_JOB
+from etl_assets.settings import PartitionSettings
+
+
+@dg.job
+def anything() -> None:
+    @dg.op
+    def say() -> None:
+        sys.stdout.write("said")
+
+    say()
+
+
+def test_nothing_that_dagster_keeps_is_on_the_local_disk(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    run = anything.execute_in_process(instance=instance)
+    assert instance.all_logs(run.run_id)
+    assert [file.name for file in tmp_path.rglob("*")] == ["dagster.yaml"]
+
+
+def end_connections() -> int:
+    """End those that Dagster's database has, and return how many they were."""
+    with psycopg.connect(os.environ["WAREHOUSE_URL"], autocommit=True) as connection:
+        ended = connection.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s",
+            (urlsplit(os.environ["DAGSTER_POSTGRES_URL"]).path[1:],),
+        ).fetchone()
+    assert ended
+    return ended[0]
+
+
+def test_a_restart_of_the_server_is_not_noticed_between_two_runs(
+    instance: dg.DagsterInstance,
+) -> None:
+    anything.execute_in_process(instance=instance)
+    # Those that stay open: of the runs and of the events.
+    assert end_connections() == 2
+    run = anything.execute_in_process(instance=instance)
+    assert run.success
+    assert instance.all_logs(run.run_id)
+
+
+def test_times_are_right_whatever_zone_the_server_has(instance: dg.DagsterInstance) -> None:
+    with psycopg.connect(os.environ["WAREHOUSE_URL"], autocommit=True) as connection:
+        database = sql.Identifier(urlsplit(os.environ["DAGSTER_POSTGRES_URL"]).path[1:])
+        for zone in ("Europe/Moscow", "America/New_York"):
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} SET timezone = {}").format(database, sql.Literal(zone))
+            )
+            with dg.DagsterInstance.from_ref(instance.get_ref()) as another:
+                run = another.create_run_for_job(anything)
+                record = another.get_run_record_by_id(run.run_id)
+                assert record
+                assert abs(datetime.now(UTC) - record.create_timestamp) < timedelta(minutes=10)
+                assert abs(datetime.now(UTC) - record.update_timestamp) < timedelta(minutes=10)
+
+
+def test_an_instance_leaves_no_connections_behind(instance: dg.DagsterInstance) -> None:
+    with dg.DagsterInstance.from_ref(instance.get_ref()) as another:
+        anything.execute_in_process(instance=another)
+    assert end_connections() == 0
+
+
+@pytest.mark.parametrize(
+    ("job", "reason", "again"),
+    [
+        (ORDER_BACKFILL, RunFailureReason.UNKNOWN, True),
+        (ORDER_BACKFILL, RunFailureReason.STEP_FAILURE, False),
+        (ORDER_INCREMENT, RunFailureReason.UNKNOWN, False),
+        (ORDER_REPORT_JOB, RunFailureReason.UNKNOWN, False),
+    ],
+)
+def test_what_is_killed_is_run_again_by_dagster_unless_the_planner_does(
+    instance: dg.DagsterInstance, job: str, reason: RunFailureReason, *, again: bool
+) -> None:
+    tags = build_defs(PartitionSettings.read()).resolve_job_def(job).run_tags
+    run = instance.create_run_for_job(anything, tags=tags)
+    instance.report_run_failed(run, job_failure_data=JobFailureData(None, failure_reason=reason))
+    failed = instance.get_run_by_id(run.run_id)
+    assert failed
+    assert auto_reexecution_should_retry_run(instance, failed, reason) == again

@@ -1,0 +1,89 @@
+"""Runs on Celery's workers: one is killed in the middle, one is told to stop."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+
+import dagster as dg
+import pytest
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+
+from etl_assets.clients.transactions import days_being_loaded, writing
+from etl_assets.defs import run_history
+from etl_assets.defs.run_history import RunHistory
+from etl_assets_tests.instance.demo import DAYS, holds_the_demo
+from etl_assets_tests.instance.stack import Stack
+from etl_assets_tests.support.processes import wait_until
+
+RANGE, INCREMENTS = DAYS[:-10], DAYS[-10:]
+CANCELED, STARTED, FAILED, DONE = (
+    dg.DagsterRunStatus.CANCELED,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.FAILURE,
+    dg.DagsterRunStatus.SUCCESS,
+)
+
+
+@pytest.fixture
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(
+        tmp_path_factory.mktemp("workers"),
+        RUN_LAUNCHER="celery",
+        LOG_FORMAT="json",
+        ETL_POLL_SECONDS="0.1",
+        ETL_NEXT_INCREMENT_SECONDS="1",
+    ) as stack:
+        stack.run("migrate")
+        stack.start("broker", "source", "code-location")
+        stack.start("webserver", "worker", "worker:2", "daemon")
+        yield stack
+
+
+def test_a_killed_worker_and_one_that_is_restarted_lose_and_double_nothing(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse = stack.warehouse()
+
+    def loaded() -> list[date]:
+        return [row["partition_day"] for row in warehouse.rows("mart/loaded_days")]
+
+    with stack.instance() as instance, ThreadPoolExecutor(1) as pool:
+
+        def runs(*statuses: dg.DagsterRunStatus) -> Sequence[dg.DagsterRun]:
+            return instance.get_runs(dg.RunsFilter(statuses=statuses))
+
+        # Nobody's turn to write comes before this block ends.
+        with warehouse.session() as connection, writing(connection):
+            stack.webserver.launch("order_backfill", str(RANGE[0]), str(RANGE[-1]))
+            # An increment that starts before would find no report, and fail.
+            wait_until(lambda: warehouse.rows("source/ready_reports"))
+            for day in INCREMENTS:
+                stack.webserver.launch("order_increment", str(day))
+            wait_until(lambda: len(runs(STARTED)) == 4)
+            stack.kill("worker")
+            stopped = pool.submit(stack.stop, "worker:2")
+            stack.start("worker")
+        stopped.result()
+        # What that one had in hand it has ended; the first one, back again, does what was waiting.
+        wait_until(lambda: len(runs(DONE)) == len(INCREMENTS) + 1 - 2)
+        killed = runs(STARTED)
+        assert len(killed) == 2
+        # As the sensor next_increment does after a minute.
+        monkeypatch.setattr(run_history, "_SILENT_FOR", timedelta(0))
+        RunHistory(instance).end_killed_runs(days_being_loaded(warehouse))
+        # Now Dagster runs a range again, and the planner a day.
+        wait_until(lambda: loaded() == DAYS)
+        wait_until(lambda: len(runs(DONE)) == len(INCREMENTS) + 1)
+        assert {run.run_id for run in runs(FAILED)} == {run.run_id for run in killed}
+
+        # What somebody terminates is not run again.
+        with warehouse.session() as connection, writing(connection):
+            terminated = stack.webserver.launch("order_backfill", str(RANGE[0]), str(RANGE[1]))
+            wait_until(lambda: [run.run_id for run in runs(STARTED)] == [terminated])
+            stack.webserver.terminate(terminated)
+            wait_until(lambda: [run.run_id for run in runs(CANCELED)] == [terminated])
+        assert not runs(*IN_PROGRESS_RUN_STATUSES)
+    holds_the_demo(stack.warehouse_url)
+
+    of_runs = [event for event in stack.logged("worker") if "RUN_START" in event["event"]]
+    assert {event["logger"] for event in of_runs} == {"dagster"}

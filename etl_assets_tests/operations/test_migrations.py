@@ -1,0 +1,173 @@
+"""The schema's migrations: applied once, whoever else migrates, and to nobody else's tables."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from etl_assets.clients.database import Connection
+from etl_assets.clients.transactions import copying, lock_writer, writing
+from etl_assets.clients.warehouse import Warehouse
+from etl_assets.errors import EtlError, SchemaMissing
+from etl_assets.operations.migrations import migrate, require_schema
+from etl_assets.sql import MIGRATIONS
+from etl_assets_tests.conftest import PASSWORD, MakeDatabase, as_user
+from etl_assets_tests.support.pipeline import Row
+
+ALL = sorted(file.stem for file in MIGRATIONS.glob("*.sql"))
+
+
+class Database:
+    """An empty database, as its owner and as the pipeline see it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.warehouse = Warehouse(SecretStr(url), retry_seconds=0)
+
+    def query(self, sql: str) -> list[Row]:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def relations(self) -> set[str]:
+        return {
+            name
+            for (name,) in self.query(
+                "SELECT schemaname || '.' || tablename FROM pg_tables"
+                " WHERE schemaname IN ('etl', 'staging', 'mart')"
+                " UNION ALL SELECT schemaname || '.' || viewname FROM pg_views"
+                " WHERE schemaname IN ('etl', 'staging', 'mart')"
+            )
+        }
+
+
+@pytest.fixture
+def database(make_database: MakeDatabase) -> Database:
+    return Database(make_database("template0"))
+
+
+def test_an_empty_database_gets_the_whole_schema(database: Database) -> None:
+    assert migrate(database.warehouse) == ALL
+    require_schema(database.warehouse)
+    assert {"etl.load", "staging.user_order_log", "mart.f_sales"} <= database.relations()
+
+
+@pytest.mark.parametrize("at_work", [writing, copying])
+def test_what_is_being_written_is_waited_for(
+    database: Database, at_work: Callable[[Connection], AbstractContextManager[None]]
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with database.warehouse.session() as connection, at_work(connection):
+            migration = pool.submit(migrate, database.warehouse)
+            with pytest.raises(TimeoutError):
+                migration.result(timeout=1)
+            assert database.relations() == set()
+            # A load that has copied becomes the writer before it ends.
+            lock_writer(connection)
+        assert migration.result() == ALL
+
+
+def test_where_nothing_is_left_to_do_nothing_is_waited_for(database: Database) -> None:
+    migrate(database.warehouse)
+    with database.warehouse.session() as connection, copying(connection):
+        lock_writer(connection)
+        assert migrate(database.warehouse) == []
+
+
+def test_nothing_is_left_to_do_the_second_time(database: Database) -> None:
+    migrate(database.warehouse)
+    before = database.query("SELECT * FROM etl._yoyo_migration ORDER BY 1")
+    assert migrate(database.warehouse) == []
+    assert database.query("SELECT * FROM etl._yoyo_migration ORDER BY 1") == before
+
+
+def test_of_several_at_once_one_migrates_and_the_others_wait_for_it(database: Database) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        applied = list(pool.map(migrate, [database.warehouse] * 4))
+    assert sorted(applied) == [[], [], [], ALL]
+
+
+def test_only_what_is_missing_is_applied(database: Database) -> None:
+    migrate(database.warehouse)
+    database.query("DROP SCHEMA mart CASCADE")
+    database.query("DELETE FROM etl._yoyo_migration WHERE migration_id = '0003_mart'")
+    with pytest.raises(SchemaMissing, match=r"lacks 0003_mart\b.*Run: etl-assets migrate"):
+        require_schema(database.warehouse)
+    assert "0003_mart" in migrate(database.warehouse)
+    require_schema(database.warehouse)
+
+
+@pytest.mark.parametrize(
+    "foreign", ["TABLE mart.d_item AS SELECT 1 AS id", "VIEW etl.load AS SELECT 1 AS id"]
+)
+def test_tables_of_somebody_else_are_refused_and_left_alone(
+    database: Database, foreign: str
+) -> None:
+    relation = foreign.split()[1]
+    database.query(f"CREATE SCHEMA {relation.split('.')[0]}")
+    database.query(f"CREATE {foreign}")
+    with pytest.raises(EtlError) as refusal:
+        migrate(database.warehouse)
+    assert f"already has {relation}, not made by this project's migrations" in str(refusal.value)
+    assert "Give WAREHOUSE_URL another database" in str(refusal.value)
+    assert database.relations() == {relation}
+    assert database.query(f"SELECT id FROM {relation}") == [(1,)]
+
+
+def test_other_schemas_and_empty_ones_of_ours_are_no_matter(database: Database) -> None:
+    database.query("CREATE TABLE public.load (id bigint)")
+    database.query("CREATE SCHEMA mart")
+    assert migrate(database.warehouse) == ALL
+    assert database.query("SELECT * FROM public.load") == []
+
+
+def test_a_database_without_the_schema_says_how_to_get_it(database: Database) -> None:
+    with pytest.raises(SchemaMissing, match=r"lacks 0001_etl, .*Run: etl-assets migrate"):
+        require_schema(database.warehouse)
+    with pytest.raises(SchemaMissing, match=r"lacks the schema \(.*\)\. Run: etl-assets migrate"):
+        database.warehouse.rows("source/ready_reports")
+
+
+def test_a_lock_that_a_killed_process_has_left_does_not_block(database: Database) -> None:
+    migrate(database.warehouse)
+    database.query("INSERT INTO etl.yoyo_lock (locked, ctime, pid) VALUES (1, now(), 4242)")
+    database.query("DROP SCHEMA mart CASCADE")
+    database.query("DELETE FROM etl._yoyo_migration WHERE migration_id = '0003_mart'")
+    assert "0003_mart" in migrate(database.warehouse)
+    assert database.query("SELECT * FROM etl.yoyo_lock") == []
+
+
+def test_a_user_who_may_not_create_schemas_is_told_so(database: Database) -> None:
+    writer = Warehouse(SecretStr(as_user("only_etl_writer", database.url)), retry_seconds=0)
+    with pytest.raises(EtlError, match=r"refuses it to this user: permission denied") as refusal:
+        migrate(writer)
+    assert PASSWORD not in str(refusal.value)
+    assert "have the right granted" in str(refusal.value)
+
+
+def test_every_relation_and_column_is_commented(database: Database) -> None:
+    migrate(database.warehouse)
+    uncommented = database.query(
+        """
+        SELECT relation.oid::regclass::text || coalesce('.' || attname, '')
+        FROM pg_class AS relation
+        LEFT JOIN pg_attribute ON attrelid = relation.oid AND attnum >= 0 AND NOT attisdropped
+        WHERE
+            relkind IN ('r', 'v')
+            AND relnamespace::regnamespace::text IN ('etl', 'staging', 'mart')
+            AND relname NOT LIKE '%yoyo%'
+            AND col_description(relation.oid, attnum) IS NULL
+            -- A view that shows another's columns is explained there.
+            AND relname != 'latest_load'
+        """
+    )
+    assert uncommented == []
+    relations = database.query(
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v')"
+        " AND relnamespace::regnamespace::text IN ('etl', 'staging', 'mart')"
+        " AND relname NOT LIKE '%yoyo%' AND obj_description(oid, 'pg_class') IS NULL"
+    )
+    assert relations == []
