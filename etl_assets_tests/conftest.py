@@ -190,7 +190,7 @@ def open_pipeline(
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Faults that pass are tried again for a moment, not for a minute."""
-    monkeypatch.setattr("etl_assets.retries.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("etl_assets.clients.retries.RETRY_SECONDS", 0.2)
     for client in (ObjectStore, ReportApi, Warehouse):
         defaults = client.__init__.__kwdefaults__
         assert defaults

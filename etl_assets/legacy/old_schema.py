@@ -2,7 +2,7 @@
 
 Old databases differ: facts refer to the source's ids or to the dimensions' own, there may be a
 status or not, facts are grouped or one a raw row. What is needed of them stands in `_NEEDED`;
-whatever else there is, the statements for them (`sql/adopt/`, `sql/compare/`) read as JSON, so that
+whatever else there is, the statements for them (`sql/legacy/`) read as JSON, so that
 it may be missing.
 """
 

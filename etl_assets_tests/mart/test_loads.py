@@ -26,7 +26,7 @@ from datetime import date
 import sys
 import dagster as dg
 from etl_assets.definitions import build_defs
-from etl_assets.runs import Runner
+from etl_assets.instance.runner import Runner
 from etl_assets.settings import PartitionSettings
 with dg.DagsterInstance.ephemeral() as instance:
     defs = build_defs(PartitionSettings.read())

@@ -75,8 +75,8 @@ def test_a_file_mostly_of_copies_is_read_as_the_model_reads_it() -> None:
 MEMORY = """
 import sys
 from datetime import date
-from etl_assets.order_log.reading import OrderLog
-from etl_assets.order_log.seen_rows import SeenRows
+from etl_assets.staging.reading import OrderLog
+from etl_assets.staging.seen_rows import SeenRows
 
 def peak():
     # Not ru_maxrss, which begins with what the parent had.
