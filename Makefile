@@ -24,10 +24,11 @@ soak: .venv/installed ## thousands of random histories, and a thousand kills: an
 	$(BIN)/pytest etl_assets_tests/properties/test_crashes.py etl_assets_tests/properties/test_model.py \
 		--hypothesis-profile=soak
 
-lint: .venv/installed ## style, types and SQL
+lint: .venv/installed ## style, types, the direction of imports, and SQL
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright
+	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint sql
 
 lock: .venv/installed ## pin the newest versions that pyproject.toml allows

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 import dagster as dg
-from dagster._core.definitions.freshness import FreshnessState
 from pydantic import BaseModel
 
 from etl_assets.clients.webhook import Webhook
 from etl_assets.days import format_days
 from etl_assets.defs.assets.common import mart_key
+from etl_assets.defs.dagster_internals import FreshnessState
 from etl_assets.defs.partitions import days_of
 from etl_assets.defs.run_history import RunHistory, is_ours
 from etl_assets.defs.sensors import in_time, tick_planner

@@ -1,9 +1,9 @@
 """The jobs: the graph, or the part of it, that is run at once."""
 
 import dagster as dg
-from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 from etl_assets.defs.assets.common import NO_FAILED_DAYS, ORDER_REPORT
+from etl_assets.defs.run_tags import NEVER_RETRIED
 
 ORDER_BACKFILL = "order_backfill"
 ORDER_INCREMENT = "order_increment"
@@ -12,11 +12,6 @@ MAINTENANCE = "etl_maintenance"
 """It says whose: each code location of an instance may well have a job of that kind."""
 
 _ALL = dg.AssetSelection.all() - dg.AssetSelection.checks(NO_FAILED_DAYS)
-NOT_AGAIN = {MAX_RETRIES_TAG: "0"}
-"""On runs that Dagster does not launch again if they are killed.
-
-The planner plans anew what it has launched, and whoever runs a command is told that it has ended.
-"""
 _REPORT = dg.AssetSelection.assets(ORDER_REPORT)
 
 order_backfill = dg.define_asset_job(
@@ -27,13 +22,13 @@ order_backfill = dg.define_asset_job(
 order_increment = dg.define_asset_job(
     ORDER_INCREMENT,
     selection=_ALL - _REPORT,
-    tags=NOT_AGAIN,
+    tags=NEVER_RETRIED,
     description="Loads a day.",
 )
 order_report_job = dg.define_asset_job(
     ORDER_REPORT_JOB,
     selection=_REPORT,
-    tags=NOT_AGAIN,
+    tags=NEVER_RETRIED,
     description="Asks for the report and waits for it.",
 )
 

@@ -17,10 +17,12 @@ import dagster as dg
 
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.defs.assets.common import plain_failure
-from etl_assets.defs.jobs import MAINTENANCE, NOT_AGAIN
+from etl_assets.defs.dagster_internals import storage_connection
+from etl_assets.defs.jobs import MAINTENANCE
 from etl_assets.defs.partitions import days_of
 from etl_assets.defs.resources import WarehouseResource
 from etl_assets.defs.run_history import ASSETS, ended_at, is_ours
+from etl_assets.defs.run_tags import NEVER_RETRIED
 from etl_assets.errors import EtlError
 from etl_assets.settings import MaintenanceSettings, PartitionSettings
 from etl_assets.sql import statement
@@ -150,15 +152,10 @@ def _storage(instance: dg.DagsterInstance) -> "Generator[Connection]":
     Raises:
         EtlError: it is no PostgreSQL.
     """
-    # Half a second, which nothing else that loads this module has to spend.
-    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-
-    storage = instance.event_log_storage
-    if isinstance(storage, SqlEventLogStorage):
-        with storage.index_connection() as connection:
-            if connection.dialect.name == "postgresql":
-                yield connection
-                return
+    with storage_connection(instance) as connection:
+        if connection is not None:
+            yield connection
+            return
     raise EtlError(
         "Dagster's storage can be pruned where it is a PostgreSQL, and this one is not. Use the "
         "project's dagster.yaml, or turn off the schedule nightly_maintenance"
@@ -201,7 +198,7 @@ def prune_runs(context: dg.OpExecutionContext, warehouse: WarehouseResource) -> 
 
 @dg.job(
     name=MAINTENANCE,
-    tags=NOT_AGAIN,
+    tags=NEVER_RETRIED,
     description="Deletes old runs and logs from Dagster's own storage, never the latest of a day.",
 )
 def maintenance() -> None:

@@ -6,13 +6,9 @@ The name of a day in every table is `partition_day`.
 from datetime import date, timedelta
 
 import dagster as dg
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    PARTITION_NAME_TAG,
-)
 
 from etl_assets.days import days_between
+from etl_assets.defs import run_tags
 from etl_assets.settings import PartitionSettings
 
 
@@ -32,8 +28,8 @@ def daily_partitions(settings: PartitionSettings) -> dg.DailyPartitionsDefinitio
 
 def days_of(run: dg.DagsterRun) -> list[date]:
     """Return the days that a run was launched for: one, a range, or none."""
-    first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG) or run.tags.get(PARTITION_NAME_TAG)
-    last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG) or first
+    first = run.tags.get(run_tags.RANGE_START) or run.tags.get(run_tags.PARTITION)
+    last = run.tags.get(run_tags.RANGE_END) or first
     if not first or not last:
         return []
     return days_between(date.fromisoformat(first), date.fromisoformat(last))

@@ -17,7 +17,8 @@ from dagster._core.storage.tags import (
     WILL_RETRY_TAG,
 )
 
-from etl_assets.defs.assets.common import ORDER_REPORT, PLANNED_TAG, RAW, STAGING, mart_key
+from etl_assets.defs import run_tags
+from etl_assets.defs.assets.common import ORDER_REPORT, RAW, STAGING, mart_key
 from etl_assets.defs.jobs import JOBS, MAINTENANCE, ORDER_REPORT_JOB
 from etl_assets.defs.partitions import days_of
 from etl_assets.mart.tables import TABLES
@@ -287,9 +288,9 @@ def ended_at(record: dg.RunRecord) -> datetime:
 
 def planned_tags(day: date) -> dict[str, str]:
     """Return the tags of the planner's runs of a day."""
-    return {PLANNED_TAG: "true", PARTITION_NAME_TAG: day.isoformat()}
+    return {run_tags.PLANNED: "true", PARTITION_NAME_TAG: day.isoformat()}
 
 
 def report_tags(day: date) -> dict[str, str]:
     """Return the tags of the planner's runs that ask for a report because of a day."""
-    return {PLANNED_TAG: "true", "etl_assets/report_for": day.isoformat()}
+    return {run_tags.PLANNED: "true", "etl_assets/report_for": day.isoformat()}

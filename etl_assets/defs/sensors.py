@@ -18,7 +18,7 @@ from etl_assets.clients.object_store import ObjectStore
 from etl_assets.clients.report_api import ReportApi
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.days import days_between
-from etl_assets.defs.assets.common import PLANNED_TAG
+from etl_assets.defs import run_tags
 from etl_assets.defs.jobs import (
     ORDER_INCREMENT,
     ORDER_REPORT_JOB,
@@ -138,7 +138,7 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
         requests: list[dg.RunRequest] = []
         reasons = list(found.unknown)
         for day, etag in found.etags.items():
-            tags = {PLANNED_TAG: "true", _REDELIVERY_TAG: etag}
+            tags = {run_tags.PLANNED: "true", _REDELIVERY_TAG: etag}
             failures = history.failures(planned_tags(day) | tags)
             if not partitions.start_day <= day <= last:
                 reasons.append(
@@ -211,7 +211,7 @@ def _load(decision: Decision) -> dg.RunRequest | dg.SkipReason:
             return dg.RunRequest(
                 job_name=ORDER_INCREMENT,
                 partition_key=day.isoformat(),
-                tags={PLANNED_TAG: "true"},
+                tags={run_tags.PLANNED: "true"},
             )
         case AskForReport(why):
             asks = f"Sensor {NEXT_INCREMENT}, if it is on, asks for a new report"

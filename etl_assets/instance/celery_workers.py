@@ -6,8 +6,9 @@ The broker is the one that Celery's own variables name, CELERY_BROKER_URL and CE
 Not `dagster-celery worker start`: that ends at once when it is asked to, and leaves its runs.
 """
 
-from dagster._utils.log import default_date_format_string, default_format_string
 from dagster_celery.app import app
+
+from etl_assets.defs.dagster_internals import default_date_format_string, default_format_string
 
 app.conf.update(
     worker_concurrency=2,

@@ -18,25 +18,21 @@ from threading import current_thread, main_thread
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.job_base import InMemoryJob
-from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
-from dagster._core.errors import DagsterInvalidConfigError
-from dagster._core.events import RunFailureReason
-from dagster._core.execution.api import execute_run
-from dagster._core.instance.ref import InstanceRef
-from dagster._core.remote_origin import RemoteRepositoryOrigin
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    PARTITION_NAME_TAG,
-)
-from dagster._core.workspace.load import location_origins_from_yaml_paths
-from dagster_shared.error import DagsterError
 from sqlalchemy.exc import SQLAlchemyError
 from yaml import YAMLError
 
-from etl_assets.defs.assets.common import PLANNED_TAG
-from etl_assets.defs.jobs import NOT_AGAIN
+from etl_assets.defs import run_tags
+from etl_assets.defs.dagster_internals import (
+    SINGLETON_REPOSITORY_NAME,
+    DagsterError,
+    DagsterInvalidConfigError,
+    InMemoryJob,
+    InstanceRef,
+    RemoteRepositoryOrigin,
+    RunFailureReason,
+    execute_run,
+    location_origins_from_yaml_paths,
+)
 from etl_assets.defs.run_history import what_failed
 from etl_assets.errors import EtlError
 from etl_assets.package_files import package_file
@@ -100,12 +96,12 @@ class Runner:
                 very end.
         """
         run_id = str(uuid.uuid4())
-        tags = NOT_AGAIN | ({PLANNED_TAG: "true"} if planned else {})
+        tags = run_tags.NEVER_RETRIED | ({run_tags.PLANNED: "true"} if planned else {})
         if len(days) == 1:
-            tags[PARTITION_NAME_TAG] = str(days[0])
+            tags[run_tags.PARTITION] = str(days[0])
         elif days:
-            tags[ASSET_PARTITION_RANGE_START_TAG] = str(days[0])
-            tags[ASSET_PARTITION_RANGE_END_TAG] = str(days[-1])
+            tags[run_tags.RANGE_START] = str(days[0])
+            tags[run_tags.RANGE_END] = str(days[-1])
         if on_step:
             self._instance.add_event_listener(run_id, _step_listener(on_step))
         job_def = self._defs.resolve_job_def(job)

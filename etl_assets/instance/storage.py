@@ -5,24 +5,28 @@ webserver keeps one. An event takes two or three, each of which is a new process
 nothing in its caches: of a run of a month that was three quarters of the time.
 """
 
-from typing import Self
+from typing import Self, TypedDict
 
-from dagster._core.storage.base_storage import DagsterStorage
-from dagster._core.storage.config import PostgresStorageConfig
-from dagster._serdes import ConfigurableClassData
 from dagster_postgres import (
     DagsterPostgresStorage,
     PostgresEventLogStorage,
     PostgresRunStorage,
     PostgresScheduleStorage,
 )
-from dagster_postgres.utils import pg_url_from_config
+from dagster_postgres.auth import PgTokenProvider
+from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
 from psycopg2 import Error
 from psycopg2.extensions import connection as PostgresConnection  # noqa: N812  # a class
 from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import Pool
 from typing_extensions import override
+
+from etl_assets.defs.dagster_internals import (
+    ConfigurableClassData,
+    DagsterStorage,
+    PostgresStorageConfig,
+)
 
 _HOUR = 3600
 _THREADS = 20
@@ -43,6 +47,12 @@ class _Events(PostgresEventLogStorage):
         self._engine.dispose()
 
 
+class _PartSettings(TypedDict):
+    postgres_url: str
+    should_autocreate_tables: bool
+    token_provider: PgTokenProvider | None
+
+
 class PooledPostgresStorage(DagsterPostgresStorage):
     """Dagster's storage for all of its processes as its webserver has it.
 
@@ -50,13 +60,27 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     call. Those of the schedules, which no run writes, are Dagster's own.
     """
 
-    def __init__(self, postgres_url: str, inst_data: ConfigurableClassData | None) -> None:
-        # Not the class's own, which makes other parts.
+    def __init__(
+        self,
+        postgres_url: str,
+        should_autocreate_tables: bool = True,
+        inst_data: ConfigurableClassData | None = None,
+        token_provider: PgTokenProvider | None = None,
+    ) -> None:
+        """Take the settings of the class that this one replaces, all of them."""
+        # Not that class's own, which makes other parts.
         DagsterStorage.__init__(self)
+        self.postgres_url = postgres_url
+        self.should_autocreate_tables = should_autocreate_tables
         self._inst_data = inst_data
-        self._run_storage = _Runs(postgres_url)
-        self._event_log_storage = _Events(postgres_url)
-        self._schedule_storage = PostgresScheduleStorage(postgres_url)
+        settings: _PartSettings = {
+            "postgres_url": postgres_url,
+            "should_autocreate_tables": should_autocreate_tables,
+            "token_provider": token_provider,
+        }
+        self._run_storage = _Runs(**settings)
+        self._event_log_storage = _Events(**settings)
+        self._schedule_storage = PostgresScheduleStorage(**settings)
         for part in (self._run_storage, self._event_log_storage):
             part.optimize_for_webserver(
                 statement_timeout=0, pool_recycle=_HOUR, max_overflow=_THREADS
@@ -68,7 +92,12 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: PostgresStorageConfig
     ) -> Self:
         """Return the storage that dagster.yaml describes."""
-        return cls(pg_url_from_config(config_value), inst_data)
+        return cls(
+            inst_data=inst_data,
+            postgres_url=pg_url_from_config(config_value),
+            should_autocreate_tables=config_value.get("should_autocreate_tables", True),
+            token_provider=get_token_provider_from_config(config_value),
+        )
 
 
 @event.listens_for(Pool, "connect")

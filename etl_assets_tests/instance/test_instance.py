@@ -1,5 +1,6 @@
 """The project's dagster.yaml on a PostgreSQL: what Dagster makes of it."""
 
+import inspect
 import os
 import sys
 from datetime import UTC, datetime, timedelta
@@ -11,11 +12,14 @@ import psycopg
 import pytest
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.execution.retries import auto_reexecution_should_retry_run
+from dagster_postgres import DagsterPostgresStorage
 from psycopg import sql
 
 from etl_assets.definitions import build_defs
 from etl_assets.defs.jobs import ORDER_BACKFILL, ORDER_INCREMENT, ORDER_REPORT_JOB
+from etl_assets.instance.storage import PooledPostgresStorage
 from etl_assets.settings import PartitionSettings
+from etl_assets_tests.conftest import MakeDatabase
 
 
 @dg.job
@@ -96,3 +100,26 @@ def test_what_is_killed_is_run_again_by_dagster_unless_the_planner_does(
     failed = instance.get_run_by_id(run.run_id)
     assert failed
     assert auto_reexecution_should_retry_run(instance, failed, reason) == again
+
+
+def test_the_storage_takes_every_setting_of_the_class_that_it_replaces() -> None:
+    ours, theirs = (
+        inspect.signature(storage.__init__).parameters
+        for storage in (PooledPostgresStorage, DagsterPostgresStorage)
+    )
+    assert list(ours) == list(theirs)
+    assert [each.default for each in ours.values()] == [each.default for each in theirs.values()]
+
+
+def test_the_storage_makes_no_tables_where_dagster_yaml_says_so(
+    make_database: MakeDatabase,
+) -> None:
+    url = make_database("template1").replace("postgresql://", "postgresql+psycopg2://")
+    storage = PooledPostgresStorage.from_config_value(
+        None, {"postgres_url": url, "should_autocreate_tables": False}
+    )
+    storage.run_storage.dispose()
+    storage.event_log_storage.dispose()
+    with psycopg.connect(url.replace("+psycopg2", "")) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        assert tables.fetchall() == []

@@ -11,6 +11,7 @@ import dagster as dg
 from etl_assets.clients.database import Connection, rows
 from etl_assets.clients.transactions import loading
 from etl_assets.clients.warehouse import Warehouse
+from etl_assets.defs import run_tags
 from etl_assets.defs.partitions import days_of
 from etl_assets.defs.resources import WarehouseResource
 from etl_assets.errors import EtlError
@@ -23,10 +24,6 @@ RAW = dg.AssetKey(["raw", "user_order_log"])
 STAGING = dg.AssetKey(["staging", "user_order_log"])
 
 OWNERS = ["team:data"]
-
-PLANNED_TAG = "etl_assets/planned"
-"""On a run that the planner launched: days that are loaded already from the same object are left
-alone. Any other run loads its days again."""
 
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 """On every asset: then a range is one run, from the UI's job page too."""
@@ -43,7 +40,7 @@ NO_FAILED_DAYS = dg.AssetCheckKey(mart_key("f_sales"), "no_failed_days")
 
 def is_planned(context: dg.AssetExecutionContext) -> bool:
     """Return whether the planner launched the run."""
-    return PLANNED_TAG in context.run.tags
+    return run_tags.PLANNED in context.run.tags
 
 
 @contextmanager
