@@ -1,5 +1,5 @@
--- How many rows in quarantine count for no day: those of reports of several days that have no readable
--- day, or one outside the report's.
+-- How many rows in quarantine count for no day: those of reports of several days that have no
+-- readable day, or one outside the report's.
 --
 -- Parameters: days (date[]): the objects are those that the mart's days were loaded from.
 -- Rows: uri, start_day, end_day (of the report), rejected; of objects that have any, by uri.
