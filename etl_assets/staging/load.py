@@ -1,6 +1,6 @@
 """Loading days into staging: from which objects, and when not."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from functools import partial
 from itertools import groupby
@@ -11,12 +11,13 @@ from etl_assets.clients.database import Connection, rows
 from etl_assets.clients.object_store import ObjectStore
 from etl_assets.clients.transactions import copying, lock_writer
 from etl_assets.clients.warehouse import Warehouse
+from etl_assets.days import format_days, split_at_gaps
 from etl_assets.errors import EtlError, FileRefused, ObjectChanged
 from etl_assets.source.raw_file import RawFile
 from etl_assets.staging.copying import CopiedFile, FileToCopy, Staged, copy_in, run_copying, swap_in
 
-_DAYS_NAMED = 5
-"""A message names so many days, for a report can have hundreds."""
+_FILES_NAMED = 5
+"""A message names so many objects, for a range can have hundreds."""
 
 
 def stage(
@@ -154,33 +155,39 @@ def _refuse_if_emptied(connection: Connection, files: Sequence[CopiedFile]) -> N
     An increment of a header alone says that its day has none, so it is let through. Any other file
     has lost the orders, or they were all wrong.
     """
-    without = {
-        raw_file.partition_day: (raw_file, file.counts_of(raw_file.partition_day))
+    without = [
+        raw_file
         for file in files
         for raw_file in file.raw_files
         if not file.is_empty_increment and not file.counts_of(raw_file.partition_day)["kept"]
-    }
+    ]
+    if not without:
+        return
     # Nothing was copied of these days, so what staging holds of them is what it held before.
-    held = rows(connection, "staging/held_days", {"days": list(without)}) if without else []
+    of_days = {"days": [raw_file.partition_day for raw_file in without]}
+    held = {row["partition_day"] for row in rows(connection, "staging/held_days", of_days)}
     if not held:
         return
-    emptied = sorted(row["partition_day"] for row in held)
-    said = [
-        f"{raw_file.stored.uri} gives {day} no orders ({count['rows_read']} rows, "
-        f"{count['rejected']} of them rejected)"
-        for day in emptied[:_DAYS_NAMED]
-        for raw_file, count in [without[day]]
-    ]
-    if len(emptied) > len(said):
-        said.append(f"and so do {len(emptied) - len(said)} days more, to {emptied[-1]}")
-    is_rewrite = any(without[day][0].is_rewrite for day in emptied)
+    said = [_gives_no_orders(file, days) for file in files if (days := held & {*file.days})]
+    if len(said) > _FILES_NAMED:
+        said[_FILES_NAMED:] = [f"and {len(said) - _FILES_NAMED} objects more give none for theirs"]
+    is_rewrite = any(file.is_rewrite for file in without if file.partition_day in held)
     latest = " --report latest" if is_rewrite else ""
     raise FileRefused(
-        f"A day that has orders would be replaced by none, so nothing was loaded: "
+        "A day that has orders would be replaced by none, so nothing was loaded: "
         f"{'; '.join(said)}. Have the source deliver it again. If it is right that there are no "
-        f"orders: etl-assets backfill --from {emptied[0]} --to {emptied[-1]}{latest} "
-        "--allow-empty, or in the UI a run of order_backfill with allow_empty: true for "
-        "staging__user_order_log"
+        f"orders: etl-assets backfill --from {min(held)} --to {max(held)}{latest} --allow-empty, "
+        "or in the UI a run of order_backfill with allow_empty: true for staging__user_order_log"
+    )
+
+
+def _gives_no_orders(file: CopiedFile, days: Collection[date]) -> str:
+    counts = [file.counts_of(day) for day in days]
+    read, rejected = (sum(count[name] for count in counts) for name in ("rows_read", "rejected"))
+    said = ", ".join(format_days(stretch) for stretch in split_at_gaps(sorted(days)))
+    return (
+        f"{file.raw_files[0].stored.uri} gives no orders for {said} (rows read: {read}, rejected: "
+        f"{rejected})"
     )
 
 

@@ -211,7 +211,9 @@ def test_an_increment_of_rejected_rows_alone_replaces_a_day_only_if_that_is_allo
     with pytest.raises(FileRefused) as refusal:
         pipeline.load(MONDAY, max_rejected_share=1)
     said = str(refusal.value)
-    assert "user_order_log_inc.csv gives 2024-02-26 no orders (1 rows, 1 of them rejected)" in said
+    assert (
+        "user_order_log_inc.csv gives no orders for 2024-02-26 (rows read: 1, rejected: 1)" in said
+    )
     assert "etl-assets backfill --from 2024-02-26 --to 2024-02-26 --allow-empty" in said
     pipeline.holds(expected)
     assert pipeline.rejected() == []
@@ -247,7 +249,7 @@ def test_a_report_takes_all_orders_from_a_day_only_if_that_is_allowed(
     expected = holding(pipeline.files, *days)
     shorter = csv_file(*map(order, days[:left]))
     pipeline.simulator.redeliver_report(shorter)
-    with pytest.raises(FileRefused, match=f"gives {SUNDAY} no orders"):
+    with pytest.raises(FileRefused, match=f"gives no orders for .*{SUNDAY}"):
         pipeline.load(*days)
     pipeline.holds(expected)
     with pytest.raises(FileRefused, match=f"--to {SUNDAY} --report latest --allow-empty"):
