@@ -1,7 +1,7 @@
 """Commands that load: a range, the next days, the mart anew."""
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -64,6 +64,7 @@ class Pipeline:
         Raises:
             EtlError: the run failed.
         """
+        from etl_assets.cli.output import say
         from etl_assets.clients.transactions import loading
         from etl_assets.days import format_days
 
@@ -74,6 +75,9 @@ class Pipeline:
         loads = self.warehouse.rows("mart/latest_loads", {"days": list(days)})
         became = what_became_of_rows(loads)
         click.echo(f"{done} {format_days(days)}: {became}, in {time.monotonic() - began:.1f} s")
+        outside = self.warehouse.rows("staging/rejected_outside", {"days": list(days)})
+        for warning in warnings_of(loads, outside):
+            say(f"Warning: {warning}")
 
 
 def what_became_of_rows(counts: Sequence[Mapping[str, int]]) -> str:
@@ -83,6 +87,29 @@ def what_became_of_rows(counts: Sequence[Mapping[str, int]]) -> str:
         for column in ("kept", "rows_read", "copies", "rejected")
     )
     return f"{kept:,} orders of {read:,} rows, {copies:,} copies, {rejected:,} rejected"
+
+
+def warnings_of(
+    loads: Sequence[Mapping[str, Any]], outside: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    """Say what is odd about loads that succeeded.
+
+    Args:
+        loads: the rows of `sql/etl/latest_loads.sql`.
+        outside: the rows of `sql/staging/rejected_outside.sql`.
+    """
+    for load in loads:
+        if load["changes"]["gone"] and not load["kept"]:
+            yield (
+                f"{load['partition_day']} had {load['changes']['gone']:,} orders before this load, "
+                f"and has none now. Loaded from {load['uri']}"
+            )
+    for of_object in outside:
+        yield (
+            f"{of_object['rejected']:,} rows of {of_object['uri']} were rejected that have no "
+            f"readable day, or none from {of_object['start_day']} to {of_object['end_day']}. They "
+            "count for no day: etl-assets rejected shows them"
+        )
 
 
 def needed_settings(*, with_source: bool = True) -> "PartitionSettings":
@@ -139,23 +166,32 @@ def pipeline(partitions: "PartitionSettings") -> Generator[Pipeline]:
     help="Take days that are loaded already from the object that they were loaded from (kept), or "
     "from the newest report even where that rewrites them (latest; a report has no refunds).",
 )
-def backfill(first: date | None, last: date | None, new_report: bool, report: str) -> None:
+@click.option(
+    "--allow-empty",
+    is_flag=True,
+    help="Let a day that has orders be replaced by none, where its object gives no orders.",
+)
+def backfill(
+    first: date | None, last: date | None, new_report: bool, report: str, allow_empty: bool
+) -> None:
     """Load a range of days in one run, all that the report covers by default.
 
     The report is asked for if there is none. Any day that the source has can be given, increments
     included. Loading a day again replaces it by what the source has now. If the source lacks one of
-    the days, nothing is loaded.
+    the days, nothing is loaded. Neither is anything if a day that has orders would be replaced by
+    none (see --allow-empty), unless its increment is a header alone: that is loaded with a warning.
 
     \b
     Examples:
       etl-assets backfill
       etl-assets backfill --from 2024-02-26 --to 2024-03-03
       etl-assets backfill --from 2024-02-26 --to 2024-02-26 --report latest
+      etl-assets backfill --from 2024-02-26 --to 2024-02-26 --allow-empty
     """
     partitions = needed_settings()
     _check_range(partitions, first, last)
     with pipeline(partitions) as work:
-        load_range(work, first, last, new_report=new_report, choice=report)
+        load_range(work, first, last, new_report=new_report, choice=report, allow_empty=allow_empty)
 
 
 def _check_range(partitions: "PartitionSettings", first: date | None, last: date | None) -> None:
@@ -181,6 +217,7 @@ def load_range(
     *,
     new_report: bool = False,
     choice: str = "kept",
+    allow_empty: bool = False,
 ) -> None:
     """Load the days from first to last, by default those of the report, which is asked for.
 
@@ -192,7 +229,10 @@ def load_range(
     if new_report or not work.source.reports():
         _ask_for_report(work, new=new_report)
     days = _chosen_days(work, first, last)
-    ops = {"raw__user_order_log": {"config": {"report": choice}}}
+    ops = {
+        "raw__user_order_log": {"config": {"report": choice}},
+        "staging__user_order_log": {"config": {"allow_empty": allow_empty}},
+    }
     work.load("Loading", "Loaded", ORDER_BACKFILL, days, ops=ops)
 
 

@@ -150,5 +150,5 @@ def _adopt(connection: Connection, days: Mapping[date, FileToCopy], run_id: str)
         from_facts=[file.days[0] for file in files if file.raw_files[0].stored.uri.endswith(FACTS)],
         unchanged=unchanged,
         from_source=from_source,
-        counts=[file.counts.of(file.days[0]) for file in files],
+        counts=[file.counts_of(file.days[0]) for file in files],
     )

@@ -71,6 +71,7 @@ class CopiedFile:
 
     Attributes:
         raw_files: the file, once for each of its days that are loaded.
+        covers: the first and the last day that it may hold.
         replaced: the days that held rows before.
         sha256: of its bytes, in hex.
         counts: what became of its rows.
@@ -80,6 +81,7 @@ class CopiedFile:
     """
 
     raw_files: tuple[RawFile, ...]
+    covers: tuple[date, date]
     replaced: frozenset[date]
     sha256: str
     counts: Counts
@@ -92,6 +94,33 @@ class CopiedFile:
         """The days that are loaded from it."""
         return [raw_file.partition_day for raw_file in self.raw_files]
 
+    @property
+    def is_empty_increment(self) -> bool:
+        """Whether it is an increment of a header alone."""
+        is_increment = self.raw_files[0].increment_id is not None
+        return is_increment and not self.counts.total["rows_read"]
+
+    @property
+    def rejected_outside(self) -> int:
+        """How many rejected rows count for none of its days.
+
+        In a file of several days, those without a readable day and those outside its days. In a
+        file of one day every row counts for that day.
+        """
+        return 0 if self._is_of_one_day else self.counts.rejected_outside(*self.covers)
+
+    @property
+    def _is_of_one_day(self) -> bool:
+        first_day, last_day = self.covers
+        return first_day == last_day
+
+    def counts_of(self, day: date) -> dict[str, Any]:
+        """Return what became of the rows that count for a day, as `Counts.of` has it.
+
+        In a file of one day they are all rows, whatever their date_time says.
+        """
+        return self.counts.total if self._is_of_one_day else self.counts.of(day)
+
 
 @dataclass(frozen=True)
 class Staged:
@@ -102,6 +131,16 @@ class Staged:
 
     files: Sequence[CopiedFile]
     changes: dict[date, dict[str, Any]]
+
+    @property
+    def emptied(self) -> dict[date, int]:
+        """The days that had orders and have none now: how many each had."""
+        return {
+            day: self.changes[day]["gone"]
+            for file in self.files
+            for day in file.days
+            if self.changes[day]["gone"] and not file.counts_of(day)["kept"]
+        }
 
 
 class _Rows(NamedTuple):
@@ -150,7 +189,7 @@ def swap_in(connection: Connection, files: Sequence[CopiedFile], run_id: str) ->
                 connection,
                 "staging/record_staged_day",
                 version
-                | file.counts.of(raw_file.partition_day)
+                | file.counts_of(raw_file.partition_day)
                 | {
                     "partition_day": raw_file.partition_day,
                     "run_id": run_id,
@@ -197,6 +236,7 @@ def _copy(connection: Connection, file: FileToCopy, number: int) -> CopiedFile:
         ) from None
     return CopiedFile(
         file.raw_files,
+        file.covers,
         frozenset(row["partition_day"] for row in replaced),
         log.sha256,
         log.counts,
@@ -310,7 +350,7 @@ def _added_to(seconds: dict[str, float], phase: str) -> Generator[None]:
 
 
 def _swap(connection: Connection, files: Sequence[CopiedFile]) -> dict[date, dict[str, Any]]:
-    counts = {day: file.counts.of(day) for file in files for day in file.days}
+    counts = {day: file.counts_of(day) for file in files for day in file.days}
     # In other days there is nothing to find, which takes long among a million new rows.
     staged = {row["partition_day"] for row in rows(connection, "staging/staged_days")}
     replaced = staged.union(*(file.replaced for file in files)) & counts.keys()

@@ -56,6 +56,31 @@ class Counts:
             "revenue": self._revenue.get(day, _NONE),
         }
 
+    @property
+    def total(self) -> dict[str, Any]:
+        """What became of all rows: the same counts as `of` a day."""
+        kept, rejected, read = (
+            sum(count.values()) for count in (self._kept, self._rejected, self._read)
+        )
+        return {
+            "rows_read": read,
+            "copies": read - rejected - kept,
+            "rejected": rejected,
+            "kept": kept,
+            "revenue": sum(self._revenue.values(), start=_NONE),
+        }
+
+    def rejected_outside(self, first_day: date, last_day: date) -> int:
+        """Count the rejected rows of no day from the first to the last, both included.
+
+        Those without a readable day are among them.
+        """
+        return sum(
+            rows
+            for day, rows in self._rejected.items()
+            if day is None or not first_day <= day <= last_day
+        )
+
     def add(self, read: Counter[date | None], orders: pl.DataFrame, rejected: pl.DataFrame) -> None:
         """Count a piece.
 

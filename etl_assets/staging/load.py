@@ -1,6 +1,6 @@
 """Loading days into staging: from which objects, and when not."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from functools import partial
 from itertools import groupby
@@ -11,9 +11,13 @@ from etl_assets.clients.database import Connection, rows
 from etl_assets.clients.object_store import ObjectStore
 from etl_assets.clients.transactions import copying, lock_writer
 from etl_assets.clients.warehouse import Warehouse
+from etl_assets.days import format_days, split_at_gaps
 from etl_assets.errors import EtlError, FileRefused, ObjectChanged
 from etl_assets.source.raw_file import RawFile
 from etl_assets.staging.copying import CopiedFile, FileToCopy, Staged, copy_in, run_copying, swap_in
+
+_FILES_NAMED = 5
+"""A message names so many objects, for a range can have hundreds."""
 
 
 def stage(
@@ -25,15 +29,19 @@ def stage(
     done_again: Sequence[str] = (),
     only_changed: bool,
     max_rejected_share: float,
+    allow_empty: bool = False,
 ) -> Staged:
     """Replace the days in staging by what their recorded objects hold, all at once.
 
     With `only_changed`, days that staging holds from the same version of the object are left out.
     `done_again` are the runs that this one does again, the latest first: where it has looked for no
-    object itself, it takes theirs. If the database breaks off, the objects are read again.
+    object itself, it takes theirs. A day that has orders is replaced by none only with
+    `allow_empty`, or by an increment of a header alone. If the database breaks off, the objects
+    are read again.
 
     Raises:
-        FileRefused: an object can't be read for sure, or too many of its rows are wrong.
+        FileRefused: an object can't be read for sure, too many of its rows are wrong, or a day
+            would lose all its orders.
         ObjectChanged: an object was replaced since it was found.
         EtlError: no object was found for a day yet.
     """
@@ -62,6 +70,8 @@ def stage(
             _refuse_if_outdated(connection, raw_files)
             if only_changed and not _changed(connection, raw_files):
                 raise psycopg.Rollback
+            if not allow_empty:
+                _refuse_if_emptied(connection, copied)
             return swap_in(connection, copied, run_id)
         return Staged([], {})
 
@@ -120,9 +130,9 @@ def _files(
 
 def _refuse_if_mostly_wrong(file: CopiedFile, max_share: float) -> None:
     """Refuse a file if too many rows of one of the days, or of it all, are wrong."""
-    total = file.counts.by_day.drop("partition_day").sum().row(0, named=True)
-    days = {str(day): file.counts.of(day) for day in file.days}
-    for what, count in {"the file": total, **days}.items():
+    days = {str(day): file.counts_of(day) for day in file.days}
+    # The file's rows of no day, or of one that it may not hold, are in its total alone.
+    for what, count in {"the file": file.counts.total, **days}.items():
         # Copies count as little among all rows as they do among the wrong ones.
         rejected, distinct = count["rejected"], count["rows_read"] - count["copies"]
         if distinct and rejected / distinct > max_share:
@@ -137,6 +147,48 @@ def _refuse_if_mostly_wrong(file: CopiedFile, max_share: float) -> None:
                 f"{max_share:g} (ETL_MAX_REJECTED_SHARE). {said}. Have the source deliver it "
                 "again, or accept a larger share"
             )
+
+
+def _refuse_if_emptied(connection: Connection, files: Sequence[CopiedFile]) -> None:
+    """Refuse files that give no orders for days that have some, as the writer.
+
+    An increment of a header alone says that its day has none, so it is let through. Any other file
+    has lost the orders, or they were all wrong.
+    """
+    without = [
+        raw_file
+        for file in files
+        for raw_file in file.raw_files
+        if not file.is_empty_increment and not file.counts_of(raw_file.partition_day)["kept"]
+    ]
+    if not without:
+        return
+    # Nothing was copied of these days, so what staging holds of them is what it held before.
+    of_days = {"days": [raw_file.partition_day for raw_file in without]}
+    held = {row["partition_day"] for row in rows(connection, "staging/held_days", of_days)}
+    if not held:
+        return
+    said = [_gives_no_orders(file, days) for file in files if (days := held & {*file.days})]
+    if len(said) > _FILES_NAMED:
+        said[_FILES_NAMED:] = [f"and {len(said) - _FILES_NAMED} objects more give none for theirs"]
+    is_rewrite = any(file.is_rewrite for file in without if file.partition_day in held)
+    latest = " --report latest" if is_rewrite else ""
+    raise FileRefused(
+        "A day that has orders would be replaced by none, so nothing was loaded: "
+        f"{'; '.join(said)}. Have the source deliver it again. If it is right that there are no "
+        f"orders: etl-assets backfill --from {min(held)} --to {max(held)}{latest} --allow-empty, "
+        "or in the UI a run of order_backfill with allow_empty: true for staging__user_order_log"
+    )
+
+
+def _gives_no_orders(file: CopiedFile, days: Collection[date]) -> str:
+    counts = [file.counts_of(day) for day in days]
+    read, rejected = (sum(count[name] for count in counts) for name in ("rows_read", "rejected"))
+    said = ", ".join(format_days(stretch) for stretch in split_at_gaps(sorted(days)))
+    return (
+        f"{file.raw_files[0].stored.uri} gives no orders for {said} (rows read: {read}, rejected: "
+        f"{rejected})"
+    )
 
 
 def _refuse_if_outdated(connection: Connection, raw_files: Sequence[RawFile]) -> None:

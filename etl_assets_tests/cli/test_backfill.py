@@ -125,7 +125,11 @@ def test_a_newer_report_rewrites_loaded_days_only_where_that_is_asked_for(
     etl("backfill", "--new-report")
     assert calls(pipeline, "/generate_report") == 2
     assert pipeline.table("f_sales") == facts
-    etl("backfill", "--report", "latest")
+    error = etl("backfill", "--report", "latest", code=1).stderr
+    assert f"gives no orders for {TUESDAY} to {WEDNESDAY} (2 days) (rows read: 0" in error
+    assert f"--from {TUESDAY} --to {WEDNESDAY} --report latest --allow-empty" in error
+    assert pipeline.table("f_sales") == facts
+    etl("backfill", "--report", "latest", "--allow-empty")
     assert pipeline.query("SELECT uniq_id FROM mart.f_sales") == [("other",)]
 
 

@@ -24,7 +24,7 @@ def test_those_of_an_object_that_was_replaced_are_shown_on_request(
     etl: Etl, loaded: Pipeline
 ) -> None:
     loaded.simulator.redeliver(THURSDAY, csv_file(order(THURSDAY, quantity=0)))
-    loaded.load(THURSDAY, max_rejected_share=1)
+    loaded.load(THURSDAY, max_rejected_share=1, allow_empty=True)
     assert len(json.loads(etl("rejected", "--json").stdout)) == 1
     assert len(json.loads(etl("rejected", "--replaced", "--json").stdout)) == 2
     table = etl("rejected", "--replaced").stdout

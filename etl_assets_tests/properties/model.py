@@ -36,7 +36,7 @@ class Replaced(Fails):
 
 
 class FileRefused(Fails):
-    """A file can't be right, or has too many rows that can't."""
+    """A file can't be right, has too many rows that can't, or takes all its orders from a day."""
 
 
 class NotLocated(Fails):
@@ -152,10 +152,18 @@ class Model:
         else:
             self.raw |= found
 
-    def stage(self, days: Collection[date], run: str, *, planned: bool = False) -> None:
+    def stage(
+        self,
+        days: Collection[date],
+        run: str,
+        *,
+        planned: bool = False,
+        allow_empty: bool = False,
+    ) -> None:
         """Replace the days in staging by what their objects hold, all of them or none.
 
-        A planner's run leaves alone what staging holds already from the same version.
+        A planner's run leaves alone what staging holds already from the same version. A day that
+        has orders is replaced by none only if that is allowed, or if its increment has no rows.
         """
         rewrites = {day: version for (of, day), version in self.rewrites.items() if of == run}
         found = self.raw | rewrites
@@ -174,6 +182,8 @@ class Model:
         for day in versions.keys() & self.staged.keys() - rewrites.keys():
             if self.staged[day].address != versions[day].address:
                 raise Replaced
+        if not allow_empty and any(self._loses_all(*held) for held in versions.items()):
+            raise FileRefused
         self.staged |= versions
         self.unloaded |= versions.keys()
         for version, reading in readings.items():
@@ -184,6 +194,17 @@ class Model:
                 if row.partition_day in days_of[version]
                 or not _covers(version.delivery, row.partition_day)
             }
+
+    def _loses_all(self, day: date, version: Version) -> bool:
+        """Return whether the version takes all its orders from a day, without saying so."""
+        reading = read(version.delivery)
+        says_so = version.address.increment is not None and not reading.rows
+        return (
+            day in self.staged
+            and bool(read(self.staged[day].delivery).orders_of(day))
+            and not reading.orders_of(day)
+            and not says_so
+        )
 
     def make_mart(self, days: Collection[date], *, planned: bool = False) -> None:
         """Load what is staged: the days asked for, and those that another run has left staged.
@@ -238,7 +259,7 @@ class Model:
             reading = read(version.delivery)
         except Refused as refused:
             raise FileRefused from refused
-        # Of the rows that are no copies.
+        # Of the rows that are no copies; those of no day, or of another, are in the first.
         shares = [(len(reading.rejected), len(reading.orders))] + [
             (len(reading.rejected_of(day)), len(reading.orders_of(day))) for day in days
         ]
@@ -282,12 +303,17 @@ Step = Callable[[Model], None]
 
 
 def steps_of_load(
-    days: Collection[date], run: str, *, latest: bool = False, planned: bool = False
+    days: Collection[date],
+    run: str,
+    *,
+    latest: bool = False,
+    planned: bool = False,
+    allow_empty: bool = False,
 ) -> list[Step]:
     """Return the steps of a load, each of which is done whole or not at all."""
     return [
         lambda model: model.locate(days, run, latest=latest),
-        lambda model: model.stage(days, run, planned=planned),
+        lambda model: model.stage(days, run, planned=planned, allow_empty=allow_empty),
         lambda model: model.make_mart(days, planned=planned),
     ]
 
@@ -314,13 +340,7 @@ def _covers(delivery: Delivery, day: date | None) -> bool:
 
 def _counts(version: Version, day: date) -> tuple[int, int, int, int]:
     """Return the rows read, copies, rejected and kept of a day."""
-    reading = read(version.delivery)
-    return (
-        reading.rows_by_day.get(day, 0),
-        reading.copies_by_day.get(day, 0),
-        len(reading.rejected_of(day)),
-        len(reading.orders_of(day)),
-    )
+    return read(version.delivery).counts_for(day)
 
 
 def _revenue(version: Version, day: date) -> Decimal:

@@ -243,7 +243,12 @@ class Run:
 
 
 def loading(
-    pipeline: Pipeline, days: list[date], *, latest: bool = False, planned: bool = False
+    pipeline: Pipeline,
+    days: list[date],
+    *,
+    latest: bool = False,
+    planned: bool = False,
+    allow_empty: bool = False,
 ) -> Run:
     """Return a run that loads the days in the pipeline."""
     run_id, choice = a_run(), Choice.latest if latest else Choice.kept
@@ -251,11 +256,15 @@ def loading(
         [
             lambda: pipeline.locate(*days, choice=choice, run_id=run_id),
             lambda: pipeline.stage_located(
-                *days, planned=planned, max_rejected_share=MAX_REJECTED_SHARE, run_id=run_id
+                *days,
+                planned=planned,
+                max_rejected_share=MAX_REJECTED_SHARE,
+                allow_empty=allow_empty,
+                run_id=run_id,
             ),
             lambda: pipeline.make_mart(*days, planned=planned),
         ],
-        model.steps_of_load(days, run_id, latest=latest, planned=planned),
+        model.steps_of_load(days, run_id, latest=latest, planned=planned, allow_empty=allow_empty),
     )
 
 
@@ -369,7 +378,8 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def load(self, data: st.DataObject) -> None:
         days, planned = data.draw(some_of(self._there())), data.draw(st.booleans())
-        self.runs(loading(self.pipeline, days, planned=planned))
+        allow_empty = data.draw(st.booleans())
+        self.runs(loading(self.pipeline, days, planned=planned, allow_empty=allow_empty))
 
     @rule(data=st.data(), latest=st.booleans(), steps=st.integers(1, 2))
     def begin_to_load(self, data: st.DataObject, latest: bool, steps: int) -> None:
@@ -377,10 +387,10 @@ class Histories(RuleBasedStateMachine):
         days = data.draw(some_of(self._there()))
         self.runs(loading(self.pipeline, days, latest=latest).only(0, steps))
 
-    @rule(data=st.data())
-    def load_from_the_latest_report(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), allow_empty=st.booleans())
+    def load_from_the_latest_report(self, data: st.DataObject, allow_empty: bool) -> None:
         days = data.draw(some_of(self._there()))
-        self.runs(loading(self.pipeline, days, latest=True))
+        self.runs(loading(self.pipeline, days, latest=True, allow_empty=allow_empty))
 
     @rule(days=st.lists(st.sampled_from(DAYS), min_size=1, max_size=3, unique=True))
     def load_any_days(self, days: list[date]) -> None:
@@ -455,6 +465,7 @@ class Histories(RuleBasedStateMachine):
                 data.draw(some_of(self._there())),
                 latest=data.draw(st.booleans()),
                 planned=data.draw(st.booleans()),
+                allow_empty=data.draw(st.booleans()),
             )
             for pipeline in (self.pipeline, self.bench.other)
         )

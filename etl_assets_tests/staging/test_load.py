@@ -18,11 +18,12 @@ from etl_assets.embedded.simulator import GivenFiles
 from etl_assets.errors import EtlError, FileRefused, ObjectChanged
 from etl_assets.mart.load import load_mart
 from etl_assets.settings import ObjectStoreSettings
-from etl_assets.source.catalog import locate
+from etl_assets.source.catalog import Choice, locate
 from etl_assets.source.raw_file import RawFile
 from etl_assets.staging.copying import FileToCopy, copy_in, swap_in
 from etl_assets.staging.load import stage
 from etl_assets_tests.conftest import OpenPipeline
+from etl_assets_tests.properties.oracle import Delivery
 from etl_assets_tests.support.files import (
     MONDAY,
     SATURDAY,
@@ -30,10 +31,13 @@ from etl_assets_tests.support.files import (
     TUESDAY,
     WEDNESDAY,
     csv_file,
+    increment,
     order,
     without,
 )
 from etl_assets_tests.support.pipeline import Pipeline, holding
+
+COUNTS = "rows_read, copies, rejected, kept"
 
 
 def good(day: date, count: int = 100) -> list[dict[str, str]]:
@@ -67,7 +71,7 @@ def test_a_row_without_a_readable_day_is_quarantined_without_one(
     pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY), bad)))
     pipeline.load(MONDAY)
     assert pipeline.rejected() == [(102, None, "date_time is not a date and time without zone")]
-    assert pipeline.loads("rows_read, copies, rejected, kept") == [(100, 0, 0, 100)]
+    assert pipeline.loads(COUNTS) == [(101, 0, 1, 100)]
 
 
 def test_a_rejected_row_is_quarantined_once_however_often_it_is_loaded(
@@ -154,6 +158,124 @@ def test_the_share_is_that_of_the_whole_file_too(open_pipeline: OpenPipeline) ->
     pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY), *unreadable)))
     with pytest.raises(FileRefused, match="5 of 105 rows of the file are wrong"):
         pipeline.stage(MONDAY)
+
+
+def test_a_row_of_another_day_counts_as_rejected_for_the_day_of_the_increment(
+    open_pipeline: OpenPipeline,
+) -> None:
+    outside = order(TUESDAY, "outside")
+    unreadable = order(MONDAY, "unreadable") | {"date_time": "yesterday"}
+    body = csv_file(*good(MONDAY, 98), *[outside, unreadable] * 3)
+    pipeline = open_pipeline(of_monday(body))
+    with pytest.raises(FileRefused, match="2 of 100 rows of the file are wrong, copies left out"):
+        pipeline.stage(MONDAY)
+    pipeline.load(MONDAY, max_rejected_share=0.02)
+    pipeline.holds(holding(pipeline.files, MONDAY))
+    assert pipeline.loads(COUNTS) == [(104, 4, 2, 98)]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [order(TUESDAY, str(number)) for number in range(1030)],
+        [order(MONDAY, str(number), quantity=0) for number in range(914)],
+        [*good(MONDAY, 1) * 5000, *(order(MONDAY, str(n), item_name="") for n in range(918))],
+    ],
+    ids=["1,030 rows of another day", "914 wrong rows", "918 wrong rows of 919 and copies"],
+)
+def test_rows_that_are_wrong_never_take_the_place_of_a_good_day(
+    open_pipeline: OpenPipeline, rows: list[dict[str, str]]
+) -> None:
+    pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY))))
+    pipeline.load(MONDAY)
+    expected = holding(pipeline.files, MONDAY)
+    pipeline.simulator.redeliver(MONDAY, csv_file(*rows))
+    with pytest.raises(FileRefused, match=r"rows of the file are wrong"):
+        pipeline.load(MONDAY)
+    pipeline.holds(expected)
+    assert len(pipeline.loads()) == 1
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [[order(TUESDAY)], [order(MONDAY, quantity=0)], [order(MONDAY) | {"date_time": "x"}]],
+    ids=["of another day", "wrong", "without a readable day"],
+)
+def test_an_increment_of_rejected_rows_alone_replaces_a_day_only_if_that_is_allowed(
+    open_pipeline: OpenPipeline, rows: list[dict[str, str]]
+) -> None:
+    pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY))))
+    pipeline.load(MONDAY)
+    expected = holding(pipeline.files, MONDAY)
+    pipeline.simulator.redeliver(MONDAY, csv_file(*rows))
+    with pytest.raises(FileRefused) as refusal:
+        pipeline.load(MONDAY, max_rejected_share=1)
+    said = str(refusal.value)
+    assert (
+        "user_order_log_inc.csv gives no orders for 2024-02-26 (rows read: 1, rejected: 1)" in said
+    )
+    assert "etl-assets backfill --from 2024-02-26 --to 2024-02-26 --allow-empty" in said
+    pipeline.holds(expected)
+    assert pipeline.rejected() == []
+    assert len(pipeline.loads()) == 1
+
+    pipeline.load(MONDAY, max_rejected_share=1, allow_empty=True)
+    pipeline.holds({MONDAY: increment(csv_file(*rows))})
+    assert pipeline.loads(COUNTS)[1:] == [(1, 0, 1, 0)]
+    # Now it has none, so there are none to lose.
+    pipeline.load(MONDAY, max_rejected_share=1)
+
+
+def test_an_increment_of_a_header_alone_says_itself_that_the_day_is_empty(
+    open_pipeline: OpenPipeline,
+) -> None:
+    pipeline = open_pipeline(of_monday(csv_file(*good(MONDAY))))
+    pipeline.load(MONDAY)
+    pipeline.simulator.redeliver(MONDAY, csv_file())
+    staged = pipeline.stage(MONDAY)
+    assert staged.emptied == {MONDAY: 100}
+    pipeline.make_mart(MONDAY)
+    pipeline.holds({MONDAY: increment(csv_file())})
+    assert pipeline.stage(MONDAY).emptied == {}
+
+
+@pytest.mark.parametrize("left", [0, 1], ids=["a header alone", "without Sunday"])
+def test_a_report_takes_all_orders_from_a_day_only_if_that_is_allowed(
+    open_pipeline: OpenPipeline, left: int
+) -> None:
+    days = (SATURDAY, SUNDAY)
+    pipeline = open_pipeline(GivenFiles(csv_file(*map(order, days)), days))
+    pipeline.load(*days)
+    expected = holding(pipeline.files, *days)
+    shorter = csv_file(*map(order, days[:left]))
+    pipeline.simulator.redeliver_report(shorter)
+    with pytest.raises(FileRefused, match=f"gives no orders for .*{SUNDAY}"):
+        pipeline.load(*days)
+    pipeline.holds(expected)
+    with pytest.raises(FileRefused, match=f"--to {SUNDAY} --report latest --allow-empty"):
+        pipeline.load(*days, choice=Choice.latest)
+
+    pipeline.load(*days, allow_empty=True)
+    pipeline.holds(dict.fromkeys(days, Delivery(shorter, *days)))
+
+
+def test_a_day_that_never_had_orders_may_have_none(open_pipeline: OpenPipeline) -> None:
+    files = GivenFiles(csv_file(order(SATURDAY)), (SATURDAY, SUNDAY))
+    pipeline = open_pipeline(files)
+    for _ in range(2):
+        pipeline.load(SATURDAY, SUNDAY)
+    pipeline.holds(holding(files, SATURDAY, SUNDAY))
+
+
+def test_rows_of_no_day_of_a_report_are_counted_for_its_file(open_pipeline: OpenPipeline) -> None:
+    days = (SATURDAY, SUNDAY)
+    outside = [order(WEDNESDAY, "outside"), order(SUNDAY, "x") | {"date_time": "yesterday"}]
+    pipeline = open_pipeline(GivenFiles(csv_file(*good(SATURDAY), *good(SUNDAY), *outside), days))
+    (file,) = pipeline.stage(*days).files
+    assert file.rejected_outside == 2
+    assert [file.counts_of(day)["rejected"] for day in days] == [0, 0]
+    with pytest.raises(FileRefused, match="2 of 202 rows of the file are wrong"):
+        pipeline.stage(*days, max_rejected_share=0.005)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 -- The rows in quarantine, without their fields, which name people: those of the objects that the
 -- days are staged from now, or of all that ever were.
 --
+-- Those of a day are also all of the objects that were to hold that day alone: a row's date_time
+-- may say another day, or none.
 -- Parameters: day (date), null for all; replaced (bool): also those of objects replaced since.
 -- Rows: partition_day, uri, etag, line, reason, rejected_at; by day, object and line.
 SELECT
@@ -12,7 +14,37 @@ SELECT
     rejected_at
 FROM staging.rejected_row
 WHERE
-    (%(day)s::date IS NULL OR partition_day = %(day)s::date)
+    (
+        %(day)s::date IS NULL
+        OR partition_day = %(day)s::date
+        OR (uri, etag) IN (
+            SELECT
+                of_day.uri,
+                of_day.etag
+            FROM (
+                SELECT
+                    uri,
+                    etag,
+                    report_id,
+                    increment_id
+                FROM etl.staged_day
+                WHERE partition_day = %(day)s::date
+                UNION
+                SELECT
+                    uri,
+                    etag,
+                    report_id,
+                    increment_id
+                FROM etl.load
+                WHERE partition_day = %(day)s::date
+            ) AS of_day
+            LEFT JOIN etl.report USING (report_id)
+            WHERE
+                of_day.increment_id IS NOT NULL
+                OR of_day.report_id IS NULL
+                OR report.start_day = report.end_day
+        )
+    )
     AND (
         %(replaced)s::boolean
         OR EXISTS (

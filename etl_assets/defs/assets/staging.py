@@ -1,10 +1,11 @@
 """The asset of staging: the source's rows, validated, typed and without copies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from pydantic import Field
 
 from etl_assets.days import format_days
 from etl_assets.defs.assets.common import (
@@ -29,6 +30,21 @@ if TYPE_CHECKING:
 
 _TABLE = "staging.user_order_log"
 
+_SHOWN_DAYS = 100
+
+EMPTIED_CHECK = dg.AssetCheckKey(STAGING, "no_day_lost_all_orders")
+"""It warns, and blocks nothing."""
+
+
+class StagingConfig(dg.Config):
+    """What may be loaded."""
+
+    allow_empty: bool = Field(
+        default=False,
+        description="Let a day that has orders be replaced by none. Without it such a load is "
+        "refused, unless the object is an increment of a header alone.",
+    )
+
 
 def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """Return the asset `staging/user_order_log`."""
@@ -42,16 +58,27 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
         partitions_def=partitions,
         backfill_policy=SINGLE_RUN,
         metadata={"dagster/table_name": _TABLE},
+        check_specs=[
+            dg.AssetCheckSpec(
+                EMPTIED_CHECK.name,
+                asset=STAGING,
+                description="No day of the run had orders before and has none now.",
+            )
+        ],
     )
     def staging_user_order_log(
         context: dg.AssetExecutionContext,
+        config: StagingConfig,
         warehouse: WarehouseResource,
         object_store: ObjectStoreResource,
-    ) -> dg.MaterializeResult[Any]:
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         """Order rows of the source, one an order and status: validated, typed, copies dropped.
 
         Rows that can't be right are in `staging.rejected_row` with their reason; if their share of
-        a day or a file, copies left out, exceeds `ETL_MAX_REJECTED_SHARE`, nothing is loaded.
+        a day or a file, copies left out, exceeds `ETL_MAX_REJECTED_SHARE`, nothing is loaded. In an
+        object of one day every row counts for that day, also one that has another day or none. A
+        day that has orders is replaced by none only with `allow_empty`, or by an increment of a
+        header alone, with a warning.
         """
         # Polars takes half as long to import as Dagster, and only runs need it.
         from etl_assets.staging.load import stage
@@ -66,11 +93,12 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
                 done_again=_runs_done_again(context),
                 only_changed=is_planned(context),
                 max_rejected_share=LoadSettings.read().max_rejected_share,
+                allow_empty=config.allow_empty,
             )
             schema = house.run(lambda connection: table_schema(connection, _TABLE))
             sample = table_sample(house.rows("staging/sample", {"day": days[-1]}))
         _add_metadata(context, days, staged, {"dagster/column_schema": schema, "sample": sample})
-        return dg.MaterializeResult()
+        yield dg.MaterializeResult(check_results=list(_check_results(context, staged)))
 
     return staging_user_order_log
 
@@ -83,6 +111,23 @@ def _runs_done_again(context: dg.AssetExecutionContext) -> list[str]:
         runs.append(run.parent_run_id)
         run = context.instance.get_run_by_id(run.parent_run_id)
     return runs
+
+
+def _check_results(
+    context: dg.AssetExecutionContext, staged: "Staged"
+) -> Iterator[dg.AssetCheckResult]:
+    """Give the outcome of `EMPTIED_CHECK`, if the run makes it."""
+    if EMPTIED_CHECK in context.selected_asset_check_keys:
+        yield dg.AssetCheckResult(
+            asset_key=STAGING,
+            check_name=EMPTIED_CHECK.name,
+            passed=not staged.emptied,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                str(day): f"had {orders} orders, has none now"
+                for day, orders in list(staged.emptied.items())[:_SHOWN_DAYS]
+            },
+        )
 
 
 def _changes(changes: dict[str, Any]) -> dict[str, int | float]:
@@ -104,7 +149,7 @@ def _add_metadata(
 ) -> None:
     for file in staged.files:
         for raw_file in file.raw_files:
-            count = file.counts.of(raw_file.partition_day)
+            count = file.counts_of(raw_file.partition_day)
             add_day_metadata(
                 context,
                 STAGING,
@@ -114,6 +159,7 @@ def _add_metadata(
                     "rows_read": count["rows_read"],
                     "copies": count["copies"],
                     "rejected": count["rejected"],
+                    "rejected_outside_days": file.rejected_outside,
                     "uri": raw_file.stored.uri,
                     "etag": raw_file.stored.etag,
                     "sha256": file.sha256,
@@ -124,6 +170,15 @@ def _add_metadata(
         if file.unknown_columns:
             ignored = ", ".join(file.unknown_columns)
             context.log.warning(f"{file.raw_files[0].stored.uri}: ignored columns {ignored}")
+        if file.rejected_outside:
+            first_day, last_day = file.covers
+            context.log.warning(
+                f"{file.raw_files[0].stored.uri}: {file.rejected_outside} rows were rejected that "
+                f"have no readable day, or none from {first_day} to {last_day}. They count for no "
+                "day: etl-assets rejected shows them"
+            )
+    for day, orders in staged.emptied.items():
+        context.log.warning(f"{day} had {orders} orders, and has none now")
     unchanged = sorted(set(days) - {day for file in staged.files for day in file.days})
     for day in unchanged:
         add_day_metadata(context, STAGING, day, {"already_loaded": True})

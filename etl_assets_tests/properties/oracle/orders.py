@@ -78,7 +78,7 @@ class Reading:
     """Every row of a file accounted for: rows = orders + rejected + copies, in all and by day.
 
     Orders and rejected rows are in the order of the file. The rows without a readable day count in
-    `rows` and `copies` only.
+    `rows` and `copies` only. `is_of_one_day` says that the file was to hold a single day.
     """
 
     orders: list[Order]
@@ -87,6 +87,7 @@ class Reading:
     copies: int
     rows_by_day: Mapping[date, int]
     copies_by_day: Mapping[date, int]
+    is_of_one_day: bool
 
     def orders_of(self, day: date) -> list[Order]:
         """The kept rows of `day`."""
@@ -95,6 +96,26 @@ class Reading:
     def rejected_of(self, day: date) -> list[Rejected]:
         """The rejected rows whose day can be read and is `day`."""
         return [row for row in self.rejected if row.partition_day == day]
+
+    def counts_for(self, day: date) -> "Counts":
+        """What counts for `day`; of a file of one day all rows, whatever day they have."""
+        if self.is_of_one_day:
+            return Counts(self.rows, self.copies, len(self.rejected), len(self.orders))
+        return Counts(
+            self.rows_by_day.get(day, 0),
+            self.copies_by_day.get(day, 0),
+            len(self.rejected_of(day)),
+            len(self.orders_of(day)),
+        )
+
+
+class Counts(NamedTuple):
+    """How many rows became what."""
+
+    rows: int
+    copies: int
+    rejected: int
+    orders: int
 
 
 class Refused(Exception):

@@ -308,6 +308,7 @@ def read(delivery: Delivery) -> Reading:
         copies=len(copies),
         rows_by_day=_count_by_day(rows),
         copies_by_day=_count_by_day(copies),
+        is_of_one_day=delivery.first_day == delivery.last_day,
     )
 
 

@@ -86,7 +86,10 @@ class Retention(NamedTuple):
 
 
 class LoadedDay(NamedTuple):
-    """A row of the view `mart.loaded_day`, but for `loaded_at`: rows are those of the file."""
+    """A row of the view `mart.loaded_day`, but for `loaded_at`: rows are those of the file.
+
+    Of a delivery of one day they count for that day, whatever day they have.
+    """
 
     partition_day: date
     rows: int
@@ -188,13 +191,9 @@ def mart(days: Mapping[date, Delivery]) -> Mart:
         f_customer_retention_weekly=weeks,
         f_customer_retention=[Retention("weekly", *week) for week in weeks],
         loaded_day=[
-            LoadedDay(
-                day,
-                reading.rows_by_day.get(day, 0),
-                len(reading.orders_of(day)),
-                len(reading.rejected_of(day)),
-            )
+            LoadedDay(day, rows=counts.rows, orders=counts.orders, rejected=counts.rejected)
             for day, reading in reading_of.items()
+            for counts in [reading.counts_for(day)]
         ],
     )
 

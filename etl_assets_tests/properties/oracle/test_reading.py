@@ -149,7 +149,7 @@ def test_what_the_csv_module_writes_is_read_back(names: list[tuple[str, str]], e
 
 
 def test_a_header_alone_is_an_empty_day():
-    assert read_rows() == Reading([], [], 0, 0, {}, {})
+    assert read_rows() == Reading([], [], 0, 0, {}, {}, is_of_one_day=True)
 
 
 def test_columns_are_matched_by_name_in_any_order():

@@ -148,7 +148,19 @@ def test_a_loaded_day_counts_its_rows_in_the_file():
         {"uniq_id": "c", "date_time": "2024-02-27"},
         {"uniq_id": "d", "date_time": "?"},
     )
-    assert mart({MONDAY: increment(body)}).loaded_day == [(MONDAY, 3, 1, 1)]
+    of_two_days = Delivery(body, MONDAY - timedelta(days=1), MONDAY)
+    assert mart({MONDAY: of_two_days}).loaded_day == [(MONDAY, 3, 1, 1)]
+
+
+def test_a_loaded_increment_counts_all_its_rows_whatever_day_they_have():
+    body = csv_file(
+        {"id": "1"},
+        {"id": "2"},
+        {"uniq_id": "b", "quantity": "0"},
+        {"uniq_id": "c", "date_time": "2024-02-27"},
+        {"uniq_id": "d", "date_time": "?"},
+    )
+    assert mart({MONDAY: increment(body)}).loaded_day == [(MONDAY, 5, 1, 3)]
 
 
 def test_an_empty_day_is_loaded_and_stretches_the_calendar():
