@@ -22,6 +22,10 @@ class AccessRefused(EtlError):
     """A service does not accept who we say we are."""
 
 
+class AlarmRefused(EtlError):
+    """A webhook does not take an alarm, which trying again won't change."""
+
+
 class UnexpectedAnswer(EtlError):
     """A service answered something that it should not."""
 

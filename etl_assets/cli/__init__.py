@@ -34,8 +34,10 @@ class _Group(click.Group):
     """Ends a command that fails with the error's own words and its exit code."""
 
     def invoke(self, ctx: click.Context) -> object:
-        # A service manager's stop winds up as Ctrl-C does.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # A service manager's stop winds up as Ctrl-C does. SIGINT too: a script has it ignored in
+        # what it starts in the background.
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.default_int_handler)
         sys.unraisablehook = _interrupt_again
         try:
             return super().invoke(ctx)

@@ -1,7 +1,6 @@
 """Dagster's UI and daemon, on embedded parts or on what the environment names."""
 
 import os
-import signal
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
@@ -31,8 +30,6 @@ def up(port: int) -> None:
         servers = DagsterServers(FOLDER / "dagster", port, environment)
         with progress("Starting Dagster"):
             servers.start()
-        # Whoever stops us, stops them.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             say(f"Dagster is at {servers.url}, Ctrl-C stops it")
             servers.wait()

@@ -1,24 +1,30 @@
 """Alarms: failed runs and late days, pushed to where people are.
 
 Off until `ETL_ALARM_WEBHOOK_URL` is set. What a tick has to say it posts as one message, and
-forgets it only when that has arrived; the cursor is what was said. Trouble with the next day is
-told once for as long as that day is the next, however often it comes and goes.
+forgets it only when that has arrived, or when the webhook takes others but not this one; the cursor
+is what was said. Trouble with the next day is told once for as long as that day is the next,
+however often it comes and goes.
+
+Failed runs are one source of alarms, the next day is another: one that fails is said, and does not
+keep the other from being posted.
 """
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import dagster as dg
 from pydantic import BaseModel
 
-from etl_assets.clients.webhook import Webhook
+from etl_assets.clients.webhook import Webhook, one_message
 from etl_assets.days import format_days
 from etl_assets.defs.assets.common import mart_key
 from etl_assets.defs.dagster_internals import FreshnessState
 from etl_assets.defs.partitions import days_of
 from etl_assets.defs.run_history import RunHistory, is_ours
-from etl_assets.defs.sensors import in_time, tick_planner
-from etl_assets.errors import Unavailable as ServiceUnavailable
+from etl_assets.defs.sensors import tick_planner, within
+from etl_assets.errors import AlarmRefused, EtlError
 from etl_assets.planning.planner import (
     LATE_AFTER,
     AskForReport,
@@ -27,10 +33,17 @@ from etl_assets.planning.planner import (
     Planner,
     Unavailable,
     Wait,
+    decision_on,
 )
 from etl_assets.settings import AlarmSettings, PartitionSettings
 
+_log = logging.getLogger(__name__)
+
 _RUNS_A_MESSAGE = 20
+
+_PLANNER_SECONDS = 15.0
+"""How long the planner is waited for: Dagster ends a tick after 60 s, and the runs that failed have
+to be posted by then."""
 
 _SALES = mart_key("f_sales")
 _LATE_HOURS = LATE_AFTER.total_seconds() / 3600
@@ -61,28 +74,24 @@ def alarms(partitions: PartitionSettings) -> dg.SensorDefinition:
         description="Posts each failed run, and each day that is late or that nobody but a person "
         "can load, to ETL_ALARM_WEBHOOK_URL; off while that is not set.",
     )
-    @in_time
     def alarms(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         url = AlarmSettings.read().webhook_url
         if url is None:
             return dg.SkipReason("ETL_ALARM_WEBHOOK_URL is not set")
         instance = context.instance
         said = _said(context.cursor, instance)
-        failures, failures_until = _failures(instance, said.failures_until)
-        _, planner = tick_planner(instance, partitions)
-        day = _next_day(planner, said)
+        failures, faults = _failures_or_faults(instance, said.failures_until)
+        day, trouble = _day_and_trouble(instance, partitions, said)
         told = said.trouble if day == said.day else []
-        trouble = {
-            name: text for name, text in _trouble(instance, planner, partitions) if name not in told
-        }
-        news = [*failures, *trouble.values()]
+        untold = {name: text for name, text in (faults | trouble).items() if name not in told}
+        news = [*failures.texts, *untold.values()]
+        done = "; ".join(news) or "nothing new"
         if news:
-            Webhook(url).post("\n".join(f"etl_assets: {text}" for text in news))
-        now_said = _Said(failures_until=failures_until, day=day, trouble=[*told, *trouble])
-        return dg.SensorResult(
-            skip_reason=dg.SkipReason("; ".join(news) or "nothing new"),
-            cursor=now_said.model_dump_json(),
-        )
+            message = one_message([f"etl_assets: {text}" for text in news])
+            if refused := _post(Webhook(url), message):
+                done = f"{refused}, so it was dropped: {done}"
+        now_said = _Said(failures_until=failures.until, day=day, trouble=[*told, *untold])
+        return dg.SensorResult(skip_reason=dg.SkipReason(done), cursor=now_said.model_dump_json())
 
     return alarms
 
@@ -95,16 +104,75 @@ def _said(cursor: str | None, instance: dg.DagsterInstance) -> _Said:
     return _Said(failures_until=newest[0].storage_id if newest else 0)
 
 
-def _next_day(planner: Planner, said: _Said) -> date | None:
-    """Return the next day; while the warehouse can't be asked, the one that it was."""
+def _post(webhook: Webhook, message: str) -> str | None:
+    """Post a message; return why it was dropped, if it was.
+
+    It is dropped where the webhook refuses it and takes a short one: it would be refused for ever,
+    and no later alarm would arrive. Where it takes none, the address is wrong, and all that there
+    is to say is posted once that is mended.
+
+    Raises:
+        EtlError: nothing could be posted.
+    """
     try:
-        return planner.next_day()
-    except ServiceUnavailable:
-        return said.day
+        webhook.post(message)
+    except AlarmRefused as error:
+        webhook.post(
+            "etl_assets: the chat does not take an alarm. The ticks of the sensor alarms in "
+            "Dagster's UI say what it was"
+        )
+        return str(error).partition(". ")[0]
+    return None
 
 
-def _failures(instance: dg.DagsterInstance, until: int) -> tuple[list[str], int]:
-    """Return what to say of the runs that failed since, and the last one's storage id."""
+def _fault(what: str, error: Exception) -> dict[str, str]:
+    """Return what to say where a source of alarms fails as it never should, by a name."""
+    # Its words are not ours, and may hold anything.
+    why = f"{what} can't be told ({type(error).__name__})"
+    return {why: f"{why}. What to do: etl-assets doctor, and see the log of Dagster's daemon"}
+
+
+def _day_and_trouble(
+    instance: dg.DagsterInstance, partitions: PartitionSettings, said: _Said
+) -> tuple[date | None, dict[str, str]]:
+    """Return the next day, and what is wrong now, by names that stay while it is the same.
+
+    While it can't be asked for, the next day is the one that it was.
+    """
+
+    def ask() -> tuple[date | None, dict[str, str]]:
+        _, planner = tick_planner(instance, partitions)
+        return planner.next_day(), dict(_trouble(instance, planner, partitions))
+
+    try:
+        return within(_PLANNER_SECONDS, ask)
+    except EtlError as error:
+        return said.day, dict(_trouble_by(decision_on(error), instance))
+    except Exception as error:  # whatever it is, the runs that failed are posted
+        _log.exception("Alarms: the next day can't be told")
+        return said.day, _fault("the next day", error)
+
+
+@dataclass(frozen=True)
+class _Failures:
+    """What to say of the runs that failed since, and the storage id of the last one."""
+
+    texts: Sequence[str]
+    until: int
+
+
+def _failures_or_faults(
+    instance: dg.DagsterInstance, until: int
+) -> tuple[_Failures, dict[str, str]]:
+    """Return what to say of the runs that failed since; or why that can't be told, by a name."""
+    try:
+        return _failures(instance, until), {}
+    except Exception as error:  # whatever it is, late days are posted
+        _log.exception("Alarms: the runs that have failed can't be told")
+        return _Failures([], until), _fault("the runs that have failed", error)
+
+
+def _failures(instance: dg.DagsterInstance, until: int) -> _Failures:
     history = RunHistory(instance)
     failed = instance.fetch_run_status_changes(
         dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=until),
@@ -115,27 +183,41 @@ def _failures(instance: dg.DagsterInstance, until: int) -> tuple[list[str], int]
     for record in failed:
         run = instance.get_run_by_id(record.event_log_entry.run_id)
         if run and is_ours(run):
-            days = days_of(run)
-            of_days = f" for {format_days(days)}" if days else ""
             texts.append(
-                f"run {run.run_id} of {run.job_name}{of_days} failed: "
+                f"run {run.run_id} of {run.job_name}{_of_days(run)} failed: "
                 f"{history.why_failed(run.run_id)}"
             )
-    return texts, failed[-1].storage_id if failed else until
+    return _Failures(texts, failed[-1].storage_id if failed else until)
+
+
+def _of_days(run: dg.DagsterRun) -> str:
+    try:
+        days = days_of(run)
+    except ValueError:
+        # Anybody can give a run a tag that names no day; its failure is posted all the same.
+        return ""
+    return f" for {format_days(days)}" if days else ""
 
 
 def _trouble(
     instance: dg.DagsterInstance, planner: Planner, partitions: PartitionSettings
 ) -> Iterator[tuple[str, str]]:
-    """Give what is wrong now, each by a name that stays while it is the same."""
+    """Give what is wrong now, each by a name."""
     decision = planner.next()
+    if not isinstance(decision, Wait | AskForReport):
+        yield from _trouble_by(decision, instance)
+        return
+    day = planner.next_day()
+    if day and _is_late(day, partitions) and day not in planner.days_under_way():
+        yield f"{day} is late", f"{day} is late: {decision.why}"
+
+
+def _trouble_by(
+    decision: Blocked | Unavailable | Load, instance: dg.DagsterInstance
+) -> Iterator[tuple[str, str]]:
     match decision:
         case Blocked(why, remedy):
             yield why, f"{why}. What to do: {remedy}"
-        case Wait(why) | AskForReport(why):
-            day = planner.next_day()
-            if day and _is_late(day, partitions) and day not in planner.days_under_way():
-                yield f"{day} is late", f"{day} is late: {why}"
         case Unavailable(error) if _is_stale(instance):
             yield "stale", f"{_STALE}: {error}"
         case Load(day) if _is_stale(instance):

@@ -6,7 +6,7 @@ briefly and never waits: whatever takes longer happens in a run.
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from datetime import timedelta
 from functools import wraps
 from threading import Thread
@@ -26,6 +26,7 @@ from etl_assets.defs.jobs import (
     order_report_job,
 )
 from etl_assets.defs.run_history import RunHistory, planned_tags, report_tags
+from etl_assets.errors import EtlError
 from etl_assets.errors import Unavailable as ServiceUnavailable
 from etl_assets.planning.planner import (
     AskForReport,
@@ -35,6 +36,7 @@ from etl_assets.planning.planner import (
     Planner,
     Unavailable,
     Wait,
+    decision_on,
     repair_command,
 )
 from etl_assets.settings import (
@@ -65,31 +67,44 @@ _REDELIVERY_TAG = "etl_assets/redelivered_etag"
 
 
 def in_time(tick: Callable[[C], T]) -> Callable[[C], T | dg.SkipReason]:
-    """Skip a tick that takes too long, however slow what it asks is.
+    """Skip a tick that takes too long, or that a service or a setting does not let ask.
 
-    What it has begun goes on, for nobody, until its own time-outs end it.
+    The reason of the skip says what to do. What a tick has begun goes on, for nobody, until its own
+    time-outs end it.
     """
 
     @wraps(tick)
     def limited(context: C) -> T | dg.SkipReason:
-        result: Future[T] = Future()
-
-        def work() -> None:
-            try:
-                result.set_result(tick(context))
-            except BaseException as error:  # the tick raises it, whatever it is
-                result.set_exception(error)
-
-        Thread(target=work, name="tick", daemon=True).start()
         try:
-            return result.result(_TICK_SECONDS)
-        except TimeoutError:
-            return dg.SkipReason(
-                f"The report API, the object store and the warehouse took over {_TICK_SECONDS:g} s "
-                "to answer. Check which of them is slow: etl-assets doctor"
-            )
+            return within(_TICK_SECONDS, lambda: tick(context))
+        except EtlError as error:
+            return dg.SkipReason(_in_words(decision_on(error)))
 
     return limited
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """Return what `work` returns, in a thread of its own, if it does so in time.
+
+    Raises:
+        Unavailable: it takes longer; it goes on, for nobody.
+    """
+    result: Future[T] = Future()
+
+    def do() -> None:
+        try:
+            result.set_result(work())
+        except BaseException as error:  # whatever it is, the caller gets it
+            result.set_exception(error)
+
+    Thread(target=do, name="tick", daemon=True).start()
+    # Not by the time-out of `result`: an error of the work itself can be a TimeoutError too.
+    if not wait([result], seconds).done:
+        raise ServiceUnavailable(
+            f"The report API, the object store and the warehouse took over {seconds:g} s "
+            "to answer. Check which of them is slow: etl-assets doctor"
+        )
+    return result.result()
 
 
 def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
@@ -130,11 +145,8 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
         source, planner = tick_planner(context.instance, partitions)
         history = RunHistory(context.instance)
         last = partitions.last_day()
-        try:
-            under_way = planner.days_under_way()
-            found = source.redelivered(days_between(last - timedelta(days=_REDELIVERY_DAYS), last))
-        except ServiceUnavailable as error:
-            return dg.SkipReason(str(error))
+        under_way = planner.days_under_way()
+        found = source.redelivered(days_between(last - timedelta(days=_REDELIVERY_DAYS), last))
         requests: list[dg.RunRequest] = []
         reasons = list(found.unknown)
         for day, etag in found.etags.items():
@@ -198,10 +210,7 @@ def tick_planner(
 
 def _decision_of(planner: Planner) -> Decision:
     """Return what to do next; a killed run holds up no other any more."""
-    try:
-        planner.end_killed_runs()
-    except ServiceUnavailable as error:
-        return Unavailable(str(error))
+    planner.end_killed_runs()
     return planner.next()
 
 

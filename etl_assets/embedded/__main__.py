@@ -61,7 +61,8 @@ def _today() -> date:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)
     try:
         serve(Path(sys.argv[1]))
     except EtlError as error:

@@ -6,7 +6,7 @@ good, so that the demo of next week still finds last week's days where they were
 
 import json
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
@@ -159,6 +159,8 @@ class EmbeddedWorld(Startable):
         running.callback(self.object_store.stop)
         with ThreadPoolExecutor(2, "embedded-start") as pool:
             starts = [pool.submit(self._start_postgres), pool.submit(self.object_store.start)]
+            # In here: Ctrl-C then leaves the pool only when both have started, and can be stopped.
+            wait(starts)
         for start in starts:
             start.result()
         running.enter_context(self.simulator)

@@ -19,13 +19,12 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-import polars as pl
-
 from etl_assets.clients.database import Connection, rows
 from etl_assets.clients.object_store import CHUNK_BYTES, StoredObject
 from etl_assets.clients.transactions import loading, writing
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.errors import EtlError
+from etl_assets.frames import pl
 from etl_assets.legacy.old_database import OldDatabase
 from etl_assets.legacy.old_schema import FACTS, ORDERS, address, layout
 from etl_assets.mart.checks import Offences

@@ -73,6 +73,18 @@ class AskForReport:
 
 Decision = Load | Wait | Blocked | Unavailable | AskForReport
 
+
+def decision_on(error: errors.EtlError) -> Unavailable | Blocked:
+    """Return what an error means for the next day: one that passes is waited for."""
+    if isinstance(error, errors.Unavailable):
+        return Unavailable(str(error))
+    return Blocked(
+        str(error),
+        "mend that (etl-assets doctor checks the settings and what they name); the next look then "
+        "goes on by itself",
+    )
+
+
 LATE_AFTER = timedelta(hours=36)
 """A day's increment is there some hours after its midnight: by then it is late."""
 
@@ -105,17 +117,21 @@ class Planner:
         self._pauses = pauses
 
     def next(self, *, until: date | None = None) -> Decision:
-        """Return what to do next; days after `until` are left alone."""
+        """Return what to do next; days after `until` are left alone.
+
+        What is refused for good (a key, an answer that makes no sense, a setting) blocks the next
+        day, until it is asked again and is no longer refused.
+        """
         try:
             return self._next(until)
-        except errors.Unavailable as error:
-            return Unavailable(str(error))
+        except errors.EtlError as error:
+            return decision_on(error)
 
     def next_day(self) -> date | None:
         """Return the first day that ought to be loaded and is not.
 
         Raises:
-            Unavailable: the warehouse can't be asked.
+            EtlError: the warehouse can't be asked.
         """
         held = self._held_days()
         return next((day for day in self._expected(until=None) if day not in held), None)
@@ -134,7 +150,7 @@ class Planner:
         """Have Dagster know of started runs that were killed.
 
         Raises:
-            Unavailable: the warehouse can't be asked.
+            EtlError: the warehouse can't be asked.
         """
         self._history.end_killed_runs(days_being_loaded(self._warehouse))
 
@@ -197,9 +213,12 @@ class Planner:
                 f"{there_again}. What is loaded of the days before stays in the mart, but they can "
                 "no longer be loaded again",
             )
-        if found.kind == "not yet" and self._takes_up_fresh_report():
+        if found.kind == "missing":
+            # Looked at again each time: once the file is there, the day is loaded.
+            return Blocked(f"{day}: {found.why}", found.remedy)
+        if self._takes_up_fresh_report():
             return self._next(until)
-        if found.kind == "not yet" and self._fresh_report_is_due(day):
+        if self._fresh_report_is_due(day):
             failures = self._history.failures_of_report(day)
             remedy = f"run: etl-assets backfill --new-report --from {day} --to {day}"
             return self.hold(f"the new report for {day}", failures, remedy) or AskForReport(

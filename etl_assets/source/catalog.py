@@ -52,12 +52,20 @@ class NotThere:
     Attributes:
         partition_day: the day.
         why: what to tell people.
-        kind: too early for an increment, not there yet, or not where it ought to be.
+        kind: too early for an increment, not there yet, or its file is missing where the report
+            API, or the record of an earlier load, says that it is.
+        remedy: what to do about a file that is missing.
     """
 
     partition_day: date
     why: str
     kind: Literal["too early", "not yet", "missing"] = "missing"
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        """Return the day, why it is not there, and what to do where something is to be done."""
+        said = f"{self.partition_day}: {self.why}"
+        return f"{said}. What to do: {self.remedy}" if self.remedy else said
 
 
 @dataclass(frozen=True)
@@ -179,8 +187,7 @@ class Source:
         if missing:
             raise DayNotInSource(
                 f"The source does not have {len(missing)} of the {len(days)} days asked for, so "
-                "nothing was loaded:\n"
-                + "\n".join(f"{no.partition_day}: {no.why}" for no in missing)
+                "nothing was loaded:\n" + "\n".join(map(str, missing))
             )
         return found
 
@@ -247,7 +254,7 @@ class Source:
                 seen[uri] = self._look(uri)
             if stored := seen[uri]:
                 return RawFile(day, stored, place.report_id, place.increment_id)
-        return NotThere(day, f"{place.if_gone} ({', '.join(place.uris)})")
+        return NotThere(day, f"{place.if_gone} ({', '.join(place.uris)})", remedy=place.remedy)
 
     def _place(
         self, day: date, kept: Mapping[str, Any] | None, reports: Sequence[Report]
@@ -258,11 +265,12 @@ class Source:
                 [kept["uri"]],
                 kept["report_id"],
                 kept["increment_id"],
-                "the object that it was loaded from is gone; to take it from the newest report: "
+                "the object that it was loaded from is gone",
+                "have the source put the file back, or take the day from the newest report: "
                 f"etl-assets backfill --from {day} --to {day} --report latest",
             )
         if not reports:
-            return NotThere(day, "no report was asked for yet: etl-assets backfill")
+            return NotThere(day, "no report was asked for yet", remedy="etl-assets backfill")
         for report in reports:
             if report.start_day <= day <= report.end_day:
                 return _Place(
@@ -270,6 +278,7 @@ class Source:
                     report.report_id,
                     None,
                     "the report's file is not in the object store",
+                    _put_there(day),
                 )
         return self._increments_place(day, reports)
 
@@ -292,6 +301,7 @@ class Source:
             newest.report_id,
             increment.increment_id,
             "the increment's file is not in the object store",
+            _put_there(day),
         )
 
     def _look(self, uri: str) -> StoredObject | None:
@@ -323,12 +333,28 @@ class Source:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a day is to be: the addresses to look at in turn, and what to say if it is at none."""
+    """Where a day is to be: the addresses to look at in turn, and what to say if it is at none.
+
+    Attributes:
+        uris: the addresses.
+        report_id: the report that the day belongs to, or was asked with.
+        increment_id: the increment, or None for a report.
+        if_gone: what is wrong if there is no object at any of the addresses.
+        remedy: what to do then.
+    """
 
     uris: list[str]
     report_id: str
     increment_id: str | None
     if_gone: str
+    remedy: str
+
+
+def _put_there(day: date) -> str:
+    return (
+        "have the source put the file there, or ask for the day with a new report: etl-assets "
+        f"backfill --new-report --from {day} --to {day}"
+    )
 
 
 def _bucket(url: str) -> str:

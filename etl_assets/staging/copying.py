@@ -19,7 +19,6 @@ from functools import partial
 from io import BytesIO
 from typing import Any, Literal, NamedTuple, TypeVar
 
-import polars as pl
 import psycopg
 from psycopg.types.json import Jsonb
 
@@ -27,6 +26,7 @@ from etl_assets.clients.database import Connection, execute, rows
 from etl_assets.clients.object_store import StoredObject
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.errors import EtlError, FileRefused
+from etl_assets.frames import pl
 from etl_assets.source.feeds import ORDER_COLUMNS
 from etl_assets.source.raw_file import RawFile
 from etl_assets.staging.counting import Counts

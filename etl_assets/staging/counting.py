@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import polars as pl
+from etl_assets.frames import pl
 
 _COUNTS = pl.Schema(
     {

@@ -6,9 +6,8 @@ RFC 4180, with LF or CRLF. Polars does the reading; what it would pass over is r
 import codecs
 import re
 
-import polars as pl
-
 from etl_assets.errors import FileRefused
+from etl_assets.frames import pl
 from etl_assets.staging.csv_pieces import CsvPiece
 
 SURPLUS = "surplus"

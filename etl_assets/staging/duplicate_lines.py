@@ -14,8 +14,8 @@ from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
+from etl_assets.frames import pl
 from etl_assets.staging.csv_pieces import CsvPiece
 from etl_assets.staging.seen_rows import SEEDS
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-import polars as pl
 
+from etl_assets.frames import pl
 from etl_assets.source.feeds import KNOWN_COLUMNS, ORDER_COLUMNS
 from etl_assets.staging.counting import Counts, rows_by_day
 from etl_assets.staging.csv_pieces import PIECE_BYTES, CsvPiece, CsvPieces

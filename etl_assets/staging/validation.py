@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 
-import polars as pl
-
+from etl_assets.frames import pl
 from etl_assets.staging.csv_texts import SURPLUS
 
 MAX_UNIQ_ID_BYTES = 1_000

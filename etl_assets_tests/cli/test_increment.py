@@ -6,7 +6,10 @@ from datetime import date
 
 import pytest
 
+from etl_assets.clients.object_store import bucket_and_key
 from etl_assets.clients.transactions import days_being_loaded, loading
+from etl_assets.embedded.world import EmbeddedWorld
+from etl_assets.source.raw_file import RawFile
 from etl_assets_tests.support.command_line import Etl
 from etl_assets_tests.support.files import (
     FRIDAY,
@@ -45,6 +48,26 @@ def test_a_day_that_is_not_there_yet_is_waited_for(etl: Etl, pipeline: Pipeline)
     result = etl("increment")
     assert result.stdout.splitlines()[-1].startswith("Nothing more to load: 2024-03-01: ")
     assert pipeline.loads()[3:] == [(THURSDAY,)]
+
+
+def test_a_file_that_the_api_names_and_the_store_lacks_fails_and_says_what_to_do(
+    etl: Etl, pipeline: Pipeline, world: EmbeddedWorld
+) -> None:
+    etl("backfill")
+    found = pipeline.source.find_next(THURSDAY)
+    assert isinstance(found, RawFile)
+    bucket, key = bucket_and_key(found.stored.uri)
+    world.object_store.client().delete_object(Bucket=bucket, Key=key)
+    result = etl("increment", code=1)
+    assert "Nothing more to load" not in result.stdout
+    assert result.stderr == (
+        f"{THURSDAY}: the increment's file is not in the object store ({found.stored.uri}). What "
+        "to do: have the source put the file there, or ask for the day with a new report: "
+        f"etl-assets backfill --new-report --from {THURSDAY} --to {THURSDAY}\n"
+    )
+    pipeline.simulator.redeliver(THURSDAY)
+    etl("increment")
+    assert pipeline.loads()[3:] == [(THURSDAY,), (FRIDAY,)]
 
 
 def test_a_second_time_does_nothing(etl: Etl, pipeline: Pipeline) -> None:

@@ -1,22 +1,27 @@
 """Alarms: what is posted to the webhook, once, and that nothing of the address is told."""
 
 import json
+import re
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from urllib.parse import urlsplit
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
+from dagster._core.storage.tags import PARTITION_NAME_TAG
 from pydantic import SecretStr
 
 from etl_assets.clients.transactions import loading
-from etl_assets.clients.webhook import Webhook
+from etl_assets.clients.webhook import Webhook, one_message
+from etl_assets.days import days_between
 from etl_assets.definitions import build_defs
 from etl_assets.defs.assets.common import mart_key
+from etl_assets.defs.jobs import ORDER_INCREMENT
 from etl_assets.embedded.simulator import Fault, GivenFiles
 from etl_assets.errors import EtlError, Unavailable
 from etl_assets.settings import PartitionSettings
@@ -28,11 +33,21 @@ from etl_assets_tests.support.pipeline import Pipeline
 
 @dataclass
 class Receiver:
-    """A webhook's other end: what was posted to it, and what it answers."""
+    """A webhook's other end: what was posted to it, and what it answers.
+
+    A text of over `characters`, or with `refused` in it, is refused.
+    """
 
     port: int = 0
     answer: int = 200
+    characters: int = 4_000
+    refused: str | None = None
     texts: list[str] = field(default_factory=list[str])
+
+    def answer_to(self, text: str) -> int:
+        if len(text) > self.characters:
+            return 413
+        return 400 if self.refused and self.refused in text else self.answer
 
     @property
     def url(self) -> str:
@@ -46,8 +61,9 @@ def receiver() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            receiver.texts.append(json.loads(body)["text"])
-            self.send_response(receiver.answer)
+            text = json.loads(body)["text"]
+            receiver.texts.append(text)
+            self.send_response(receiver.answer_to(text))
             self.send_header("Location", "http://127.0.0.1:1/")
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -120,6 +136,151 @@ def test_what_could_not_be_posted_is_posted_by_the_next_tick(
     receiver.answer = 200
     tick(pipeline, cursor)
     assert receiver.texts[0] == receiver.texts[1]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (401, "{}", "refused access (401)"),
+        (403, "{}", "refused access (403)"),
+        (200, "<html>Sign in</html>", "is not what it should be (json_invalid)"),
+    ],
+)
+def test_a_source_that_refuses_is_posted_once_beside_the_runs_that_failed(
+    pipeline: Pipeline, receiver: Receiver, status: int, body: str, says: str
+) -> None:
+    cursor = tick(pipeline, None)
+    pipeline.simulator.redeliver_report(b"no such header\n")
+    run_id = pipeline.fail(MONDAY).run_id
+    pipeline.simulator.faults.add(Fault("/get_increment", status=status, body=body, times=None))
+    cursor = tick(pipeline, cursor)
+    cursor = tick(pipeline, cursor)
+    (text,) = receiver.texts
+    assert f"run {run_id} of order_backfill" in text
+    assert says in text
+    assert "What to do: " in text
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("REPORT_API_KEY", None, "REPORT_API_KEY"),
+        ("WAREHOUSE_URL", "postgresql://nobody:wrong@{host}/warehouse", "can't be opened"),
+    ],
+)
+def test_a_setting_that_is_missing_or_wrong_is_posted_once_beside_the_runs_that_failed(
+    pipeline: Pipeline,
+    receiver: Receiver,
+    environment: pytest.MonkeyPatch,
+    *,
+    variable: str,
+    value: str | None,
+    says: str,
+) -> None:
+    cursor = tick(pipeline, None)
+    pipeline.simulator.redeliver_report(b"no such header\n")
+    run_id = pipeline.fail(MONDAY).run_id
+    if value is None:
+        environment.delenv(variable)
+    else:
+        host = urlsplit(pipeline.owners_url).netloc.rpartition("@")[2]
+        environment.setenv(variable, value.format(host=host))
+    cursor = tick(pipeline, cursor)
+    cursor = tick(pipeline, cursor)
+    (text,) = receiver.texts
+    assert run_id in text
+    assert says in text
+    assert "wrong@" not in text
+
+
+def test_a_run_that_waits_for_no_day_there_is_does_not_silence_the_runs_that_failed(
+    pipeline: Pipeline, receiver: Receiver
+) -> None:
+    cursor = tick(pipeline, None)
+    run_of_no_day(pipeline, dg.DagsterRunStatus.QUEUED)
+    failed = run_of_no_day(pipeline, dg.DagsterRunStatus.STARTED)
+    pipeline.instance.report_run_failed(failed)
+    cursor = tick(pipeline, cursor)
+    cursor = tick(pipeline, cursor)
+    (text,) = receiver.texts
+    assert f"run {failed.run_id} of order_increment failed: " in text
+    assert "the next day can't be told (ValueError)" in text
+
+
+def test_a_planner_that_takes_too_long_does_not_silence_the_runs_that_failed(
+    pipeline: Pipeline, receiver: Receiver, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setattr("etl_assets.defs.alarms._PLANNER_SECONDS", 0.5)
+    cursor = tick(pipeline, None)
+    pipeline.simulator.redeliver_report(b"no such header\n")
+    run_id = pipeline.fail(MONDAY).run_id
+    pipeline.simulator.faults.add(Fault("/get_increment", delay=3, times=None))
+    tick(pipeline, cursor)
+    (text,) = receiver.texts
+    assert run_id in text
+
+
+def run_of_no_day(pipeline: Pipeline, status: dg.DagsterRunStatus) -> dg.DagsterRun:
+    """Let there be a run whose tag, which anybody can give it, names no day."""
+    job = build_defs(PartitionSettings.read()).resolve_job_def(ORDER_INCREMENT)
+    tags = {PARTITION_NAME_TAG: "soon"}
+    return pipeline.instance.create_run_for_job(job, status=status, tags=tags)
+
+
+# --- Messages that a chat does not take -----------------------------------------------------------
+
+
+def test_a_year_of_days_that_are_missing_is_a_message_that_a_chat_takes(
+    open_pipeline: OpenPipeline, environment: pytest.MonkeyPatch, receiver: Receiver
+) -> None:
+    first = MONDAY - timedelta(days=365)
+    files = GivenFiles(csv_file(order(MONDAY)), (MONDAY, MONDAY))
+    pipeline = open_pipeline(files, start_day=first)
+    environment.setenv("ETL_ALARM_WEBHOOK_URL", receiver.url)
+    pipeline.run(MONDAY)
+    cursor = tick(pipeline, None)
+    run_id = pipeline.fail(*days_between(first, MONDAY)).run_id
+    cursor = tick(pipeline, cursor)
+    (text,) = receiver.texts
+    assert run_id in text
+    assert "does not have 365 of the 366 days asked for" in text
+    assert f"{first}: " in text
+    left_out = re.search(r"… and (\d+) more days$", text)
+    assert left_out
+    assert len(text.splitlines()) - 2 + int(left_out[1]) == 365
+    assert tick(pipeline, cursor) == cursor
+
+
+def test_what_the_chat_refuses_is_dropped_with_a_trace_and_later_alarms_arrive(
+    pipeline: Pipeline, receiver: Receiver
+) -> None:
+    cursor = tick(pipeline, None)
+    pipeline.simulator.redeliver_report(b"no such header\n")
+    first = pipeline.fail(MONDAY).run_id
+    receiver.refused = first
+    dropped = pipeline.tick("alarms", cursor)
+    assert dropped.skip_message
+    assert dropped.skip_message.startswith("The webhook refused the alarm (400), so it was dropped")
+    assert first in dropped.skip_message
+    assert "the chat does not take an alarm" in receiver.texts[-1]
+    second = pipeline.fail(MONDAY).run_id
+    tick(pipeline, dropped.cursor)
+    assert second in receiver.texts[-1]
+    assert first not in receiver.texts[-1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 22, 3_000])
+def test_a_message_is_never_longer_than_a_chat_takes(count: int) -> None:
+    texts = [str(number) + " word" * (number % 900) for number in range(count)]
+    message = one_message(texts)
+    assert len(message) <= 4_000
+    if count <= 22:
+        assert [line.split()[0] for line in message.splitlines()] == list(map(str, range(count)))
+    assert one_message(["short", "x" * 9_000, "as short"]).startswith("short\nxxx")
+    assert one_message(["short", "x" * 9_000, "as short"]).endswith("x …\nas short")
+
+
+# --- Late days ------------------------------------------------------------------------------------
 
 
 def test_a_late_day_is_posted_once_for_as_long_as_it_is_late(

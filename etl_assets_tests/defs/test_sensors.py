@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from urllib.parse import urlsplit
 
 import dagster as dg
 import psycopg
@@ -22,12 +23,15 @@ from dagster._core.scheduler.instigation import (
 )
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
+from etl_assets.clients.object_store import bucket_and_key
 from etl_assets.clients.transactions import loading
 from etl_assets.definitions import build_defs
 from etl_assets.defs.jobs import ORDER_INCREMENT, ORDER_REPORT_JOB
 from etl_assets.defs.run_history import planned_tags
 from etl_assets.embedded.simulator import Fault, GivenFiles
+from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets.settings import PartitionSettings
+from etl_assets.source.raw_file import RawFile
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.support.files import MONDAY, TUESDAY, WEDNESDAY, csv_file, order
 from etl_assets_tests.support.pipeline import Pipeline, holding
@@ -270,6 +274,69 @@ def test_the_api_being_down_is_said_and_not_waited_for(pipeline: Pipeline) -> No
     began = datetime.now(UTC)
     assert "answered 502" in why_not(pipeline)
     assert datetime.now(UTC) - began < timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (401, "{}", "refused access (401)"),
+        (403, "{}", "refused access (403)"),
+        (200, "<html>Sign in</html>", "is not what it should be (json_invalid)"),
+    ],
+)
+def test_a_source_that_refuses_is_said_with_what_to_do(
+    pipeline: Pipeline, status: int, body: str, says: str
+) -> None:
+    pipeline.simulator.faults.add(Fault("/get_increment", status=status, body=body))
+    reason = why_not(pipeline)
+    assert says in reason
+    assert "What to do: " in reason
+    assert launch(pipeline) == [TUESDAY]
+
+
+def test_a_file_that_is_missing_is_said_with_what_to_do(
+    pipeline: Pipeline, world: EmbeddedWorld
+) -> None:
+    found = pipeline.source.find_next(TUESDAY)
+    assert isinstance(found, RawFile)
+    bucket, key = bucket_and_key(found.stored.uri)
+    world.object_store.client().delete_object(Bucket=bucket, Key=key)
+    reason = why_not(pipeline)
+    assert f"{TUESDAY}: the increment's file is not in the object store" in reason
+    assert "What to do: have the source put the file there" in reason
+    pipeline.simulator.redeliver(TUESDAY)
+    assert launch(pipeline) == [TUESDAY]
+
+
+@pytest.mark.parametrize("sensor", [NEXT, REDELIVERED])
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("REPORT_API_KEY", None, "REPORT_API_KEY"),
+        ("AWS_SECRET_ACCESS_KEY", "wrong", "access refused"),
+        ("WAREHOUSE_URL", "postgresql://nobody:wrong@{host}/warehouse", "can't be opened"),
+    ],
+)
+def test_a_setting_that_is_missing_or_wrong_is_said_with_what_to_do(
+    pipeline: Pipeline,
+    environment: pytest.MonkeyPatch,
+    *,
+    sensor: str,
+    variable: str,
+    value: str | None,
+    says: str,
+) -> None:
+    launch(pipeline)
+    pipeline.simulator.redeliver(TUESDAY, csv_file(order(TUESDAY)))
+    if value is None:
+        environment.delenv(variable)
+    else:
+        host = urlsplit(pipeline.owners_url).netloc.rpartition("@")[2]
+        environment.setenv(variable, value.format(host=host))
+    reason = why_not(pipeline, sensor)
+    assert says in reason
+    assert "What to do: " in reason
+    assert "wrong" not in reason
 
 
 def test_a_tick_ends_in_time_however_slow_the_source_is(

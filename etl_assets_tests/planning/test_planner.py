@@ -1,6 +1,6 @@
 """What the planner says is next, in every situation that it knows."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
@@ -14,12 +14,14 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.storage.tags import PARTITION_NAME_TAG, WILL_RETRY_TAG
 
+from etl_assets.clients.object_store import bucket_and_key
 from etl_assets.clients.transactions import loading
 from etl_assets.definitions import build_defs
 from etl_assets.defs.assets.common import STAGING
 from etl_assets.defs.jobs import ORDER_BACKFILL, ORDER_INCREMENT, ORDER_REPORT_JOB
 from etl_assets.defs.run_history import report_tags
 from etl_assets.embedded.simulator import Fault, GivenFiles
+from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets.planning.planner import (
     AskForReport,
     Blocked,
@@ -30,6 +32,7 @@ from etl_assets.planning.planner import (
     expected_days,
 )
 from etl_assets.settings import PartitionSettings
+from etl_assets.source.raw_file import RawFile
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.support.files import MONDAY, THURSDAY, TUESDAY, WEDNESDAY, csv_file, order
 from etl_assets_tests.support.pipeline import Pipeline, calls
@@ -249,7 +252,80 @@ def test_a_day_that_the_source_no_longer_has_needs_somebody(pipeline: Pipeline) 
     assert pipeline.planner().next() == Load(TUESDAY)
 
 
+def take_away(pipeline: Pipeline, world: EmbeddedWorld, day: date) -> Callable[[], None]:
+    """Delete the file that holds a day; return what puts it back."""
+    found = pipeline.source.find_next(day)
+    assert isinstance(found, RawFile)
+    bucket, key = bucket_and_key(found.stored.uri)
+    client = world.object_store.client()
+    body = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    client.delete_object(Bucket=bucket, Key=key)
+    return lambda: client.put_object(Bucket=bucket, Key=key, Body=body)
+
+
+@pytest.mark.parametrize(
+    ("loaded", "staged", "day", "why", "remedy"),
+    [
+        ([], [], SUNDAY_BEFORE, "the report's file is not in the object store", "--new-report"),
+        ([SUNDAY_BEFORE, MONDAY], [], TUESDAY, "the increment's file is not in", "--new-report"),
+        (
+            [SUNDAY_BEFORE, MONDAY],
+            [TUESDAY],
+            TUESDAY,
+            "the object that it was loaded from is gone",
+            "--report latest",
+        ),
+    ],
+    ids=["of the report", "of an increment", "of a day that is staged"],
+)
+def test_a_file_that_is_missing_blocks_until_it_is_there(
+    pipeline: Pipeline,
+    world: EmbeddedWorld,
+    *,
+    loaded: list[date],
+    staged: list[date],
+    day: date,
+    why: str,
+    remedy: str,
+) -> None:
+    for each in loaded:
+        pipeline.load(each)
+    for each in staged:
+        pipeline.stage(each)
+    put_back = take_away(pipeline, world, day)
+    decision = pipeline.planner().next()
+    assert isinstance(decision, Blocked)
+    assert decision.why.startswith(f"{day}: {why}")
+    assert "s3://" in decision.why
+    assert decision.remedy.startswith("have the source put ")
+    assert f"--from {day} --to {day}" in decision.remedy
+    assert remedy in decision.remedy
+    put_back()
+    assert pipeline.planner().next() == Load(day)
+
+
 # --- The source or the warehouse does not answer --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (401, "{}", "the report API refused access (401). Check REPORT_API_KEY"),
+        (403, "{}", "the report API refused access (403). Check REPORT_API_KEY"),
+        (404, "{}", "the report API answered 404"),
+        (200, "<html>Sign in</html>", "is not what it should be (json_invalid)"),
+    ],
+)
+def test_a_source_that_refuses_for_good_blocks_until_it_does_no_more(
+    pipeline: Pipeline, status: int, body: str, says: str
+) -> None:
+    pipeline.load(SUNDAY_BEFORE, MONDAY)
+    pipeline.simulator.faults.add(Fault("/get_increment", status=status, body=body))
+    decision = pipeline.planner().next()
+    assert isinstance(decision, Blocked)
+    assert says in decision.why
+    assert "etl-assets doctor" in decision.remedy
+    assert pipeline.planner().next() == Load(TUESDAY)
 
 
 def test_an_api_that_is_down_is_unavailable(pipeline: Pipeline) -> None:

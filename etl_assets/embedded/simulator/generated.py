@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from io import BytesIO
 
-import polars as pl
 from typing_extensions import override
 
 from etl_assets.embedded.simulator.content import (
@@ -21,6 +20,7 @@ from etl_assets.embedded.simulator.content import (
     SourceFiles,
     usual_report_days,
 )
+from etl_assets.frames import pl
 
 _ITEMS = {
     "Молоко 1%": 100,
