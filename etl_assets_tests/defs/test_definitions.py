@@ -63,6 +63,12 @@ def test_the_graph_is_as_it_is_drawn() -> None:
     assert graph == GRAPH
 
 
+def test_every_asset_has_a_version_of_its_own_statements_and_code() -> None:
+    versions = {name: spec.code_version for name, spec in specs().items()}
+    assert all(versions.values())
+    assert len(set(versions.values())) == len(GRAPH)
+
+
 def test_a_range_is_a_single_run_of_every_asset() -> None:
     graph = definitions().resolve_asset_graph()
     for key in graph.get_all_asset_keys():

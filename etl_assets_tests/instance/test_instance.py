@@ -116,7 +116,8 @@ def test_the_storage_makes_no_tables_where_dagster_yaml_says_so(
 ) -> None:
     url = make_database("template1").replace("postgresql://", "postgresql+psycopg2://")
     storage = PooledPostgresStorage.from_config_value(
-        None, {"postgres_url": url, "should_autocreate_tables": False}
+        None,
+        {"postgres_url": url, "should_autocreate_tables": False},  # pyright: ignore[reportArgumentType]  # Dagster's type lacks it
     )
     storage.run_storage.dispose()
     storage.event_log_storage.dispose()

@@ -47,7 +47,7 @@ def target(insert: exp.Insert) -> str:
     return f"{table.db}.{table.name}"
 
 
-def query(insert: exp.Insert) -> exp.Expression:
+def query(insert: exp.Insert) -> exp.Select:
     """Return what is inserted, with the CTEs that only read."""
     select = insert.expression.copy()
     ctes = insert.args.get("with_")

@@ -26,6 +26,7 @@ from etl_assets.defs.assets.common import (
     table_schema,
 )
 from etl_assets.defs.checks import check_all, check_results, check_specs, compared, usual_result
+from etl_assets.defs.code_versions import code_version
 from etl_assets.defs.partitions import days_of
 from etl_assets.defs.resources import WarehouseResource
 from etl_assets.mart.checks import CHECKS, Offences
@@ -55,6 +56,9 @@ def mart_assets(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
                 description=DESCRIPTIONS[table],
                 group_name="mart",
                 kinds={"postgres", "table"},
+                code_version=code_version(
+                    modules=["mart/load.py"], statements=[f"mart/{table}.sql"]
+                ),
                 owners=OWNERS,
                 metadata={"dagster/table_name": f"mart.{table}"},
                 freshness_policy=_FRESHNESS if table == "f_sales" else None,

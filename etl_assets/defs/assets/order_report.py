@@ -7,6 +7,7 @@ from pydantic import Field
 
 from etl_assets.clients.object_store import object_uri
 from etl_assets.defs.assets.common import ORDER_REPORT, OWNERS, SINGLE_RUN, step
+from etl_assets.defs.code_versions import code_version
 from etl_assets.defs.resources import ObjectStoreResource, ReportApiResource, WarehouseResource
 from etl_assets.errors import EtlError
 from etl_assets.source.catalog import Source
@@ -25,6 +26,7 @@ class OrderReportConfig(dg.Config):
     key=ORDER_REPORT,
     group_name="source",
     kinds={"python"},
+    code_version=code_version(modules=["source/catalog.py"], statements=["source"]),
     owners=OWNERS,
     backfill_policy=SINGLE_RUN,
     metadata={"dagster/table_name": "etl.report"},

@@ -13,6 +13,7 @@ from etl_assets.defs.assets.common import (
     add_day_metadata,
     step,
 )
+from etl_assets.defs.code_versions import code_version
 from etl_assets.defs.partitions import days_of
 from etl_assets.defs.resources import ObjectStoreResource, ReportApiResource, WarehouseResource
 from etl_assets.source.catalog import Choice, Source, locate
@@ -37,6 +38,7 @@ def raw_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDef
         deps=[ORDER_REPORT],
         group_name="raw",
         kinds={"s3", "csv"},
+        code_version=code_version(modules=["source"], statements=["source"]),
         owners=OWNERS,
         partitions_def=partitions,
         backfill_policy=SINGLE_RUN,

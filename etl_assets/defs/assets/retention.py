@@ -17,6 +17,7 @@ from etl_assets.defs.assets.common import (
     table_sample,
     table_schema,
 )
+from etl_assets.defs.code_versions import code_version
 from etl_assets.defs.resources import WarehouseResource
 
 _KEY = mart_key("f_customer_retention")
@@ -41,6 +42,7 @@ _REVENUE = {
     deps=[relation_key(_WEEKLY)],
     group_name="mart",
     kinds={"postgres", "view"},
+    code_version=code_version(modules=[], statements=["migrations/0003_mart.sql"]),
     owners=OWNERS,
     backfill_policy=SINGLE_RUN,
     metadata={"dagster/table_name": _TABLE},

@@ -20,6 +20,7 @@ from etl_assets.defs.assets.common import (
     table_sample,
     table_schema,
 )
+from etl_assets.defs.code_versions import code_version
 from etl_assets.defs.partitions import days_of
 from etl_assets.defs.resources import ObjectStoreResource, WarehouseResource
 from etl_assets.settings import LoadSettings
@@ -54,6 +55,7 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
         deps=[RAW],
         group_name="staging",
         kinds={"postgres", "table", "polars"},
+        code_version=code_version(modules=["source/feeds.py", "staging"], statements=["staging"]),
         owners=OWNERS,
         partitions_def=partitions,
         backfill_policy=SINGLE_RUN,
