@@ -15,8 +15,8 @@ import yaml
 from benchmarks.airflow import Airflow
 from benchmarks.measure import Figure, Pair, at_least, at_most, in_turn, stopwatch
 from benchmarks.world import TODAY, LongReport, backfill, world
-from etl_assets.defs.dagster_internals import InstanceRef
 from etl_assets.embedded.world import EmbeddedWorld
+from etl_assets.instance.dagster_internals import InstanceRef
 from etl_assets.instance.runner import open_instance
 
 _WEEK = 7

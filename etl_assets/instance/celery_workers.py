@@ -8,7 +8,7 @@ Not `dagster-celery worker start`: that ends at once when it is asked to, and le
 
 from dagster_celery.app import app
 
-from etl_assets.defs.dagster_internals import default_date_format_string, default_format_string
+from etl_assets.instance.dagster_internals import default_date_format_string, default_format_string
 
 app.conf.update(
     worker_concurrency=2,

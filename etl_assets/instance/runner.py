@@ -22,19 +22,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from yaml import YAMLError
 
 from etl_assets.defs import run_tags
-from etl_assets.defs.dagster_internals import (
+from etl_assets.defs.dagster_internals import RunFailureReason
+from etl_assets.defs.run_history import what_failed
+from etl_assets.errors import EtlError
+from etl_assets.instance.dagster_internals import (
     SINGLETON_REPOSITORY_NAME,
     DagsterError,
     DagsterInvalidConfigError,
     InMemoryJob,
     InstanceRef,
     RemoteRepositoryOrigin,
-    RunFailureReason,
     execute_run,
     location_origins_from_yaml_paths,
 )
-from etl_assets.defs.run_history import what_failed
-from etl_assets.errors import EtlError
 from etl_assets.package_files import package_file
 from etl_assets.settings import DagsterSettings
 

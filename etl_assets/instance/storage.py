@@ -22,7 +22,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import Pool
 from typing_extensions import override
 
-from etl_assets.defs.dagster_internals import (
+from etl_assets.instance.dagster_internals import (
     ConfigurableClassData,
     DagsterStorage,
     PostgresStorageConfig,
