@@ -25,20 +25,6 @@ else:
 
 T = TypeVar("T")
 
-_SESSION = """
--- The driver reads no other, and a database or a role may have another.
-SET datestyle = 'ISO';
--- A client that vanishes without a word is noticed after a minute, and loses its locks.
-SET tcp_keepalives_idle = 30;
-SET tcp_keepalives_interval = 10;
-SET tcp_keepalives_count = 3;
--- Compiled, a day's load takes 1.6 times as long: its statements are estimated at much, and short.
-SET jit = off;
--- A day's rows lie side by side. Taken for scattered over a turning disk, they seem dearer than all
--- of history, up to some ten million facts, and a week's figures are made by reading that.
-SET random_page_cost = 1.1;
-"""
-
 
 class Database:
     """A PostgreSQL database, called `name` in errors and found by the variable `setting`.
@@ -66,19 +52,24 @@ class Database:
         self._answer_seconds = answer_seconds
 
     def open(self) -> Connection:
-        """Open a plain connection in autocommit mode; the driver's errors come as they are.
+        """Open a connection in autocommit mode; the driver's errors come as they are.
 
+        Its settings are those of `sql/connection`, in each transaction and in each statement alone.
         Dictionaries are sent as jsonb, and rows are dictionaries.
         """
-        import psycopg
+        from psycopg import IsolationLevel
         from psycopg.rows import dict_row
         from psycopg.types.json import JsonbDumper
 
+        from etl_assets.clients.connection import SettledConnection
+
         with ExitStack() as stack:
-            connection = psycopg.Connection[dict[str, Any]].connect(
+            connection = SettledConnection.connect(
                 self._url.get_secret_value(),
                 autocommit=True,
                 row_factory=dict_row,
+                # From the beginning, so that the address and the environment can't name another.
+                client_encoding="UTF8",
                 connect_timeout=max(2, int(self._answer_seconds or 10)),
                 fallback_application_name="etl_assets",
                 # A server that vanishes without a word is noticed after a minute, not two hours.
@@ -88,11 +79,8 @@ class Database:
             )
             stack.callback(connection.close)
             connection.adapters.register_dumper(dict, JsonbDumper)
-            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-            connection.execute(_SESSION)
-            if self._answer_seconds is not None:
-                limit = f"{self._answer_seconds:g}s"
-                connection.execute("SELECT set_config('statement_timeout', %s, false)", (limit,))
+            connection.isolation_level = IsolationLevel.READ_COMMITTED
+            connection.answer_seconds = self._answer_seconds
             stack.pop_all()
         return connection
 
