@@ -4,6 +4,7 @@
 -- Executed at the beginning of each transaction, and undone at its end: a connection from a pool
 -- belongs to somebody else after that.
 -- Parameters: none.
+-- Rows: of the last statement, one, pid (integer): the server's process of this transaction.
 SET LOCAL client_encoding = 'UTF8';
 SET LOCAL datestyle = 'ISO, MDY';
 SET LOCAL intervalstyle = 'postgres';
@@ -31,3 +32,5 @@ SET LOCAL jit = off;
 -- A day's rows lie side by side. Taken for scattered over a turning disk, they seem dearer than all
 -- of history, up to some ten million facts, and a week's figures are made by reading that.
 SET LOCAL random_page_cost = 1.1;
+-- A pool gives its client another number.
+SELECT pg_backend_pid() AS pid;
