@@ -145,6 +145,10 @@ def pipeline(partitions: "PartitionSettings") -> Generator[Pipeline]:
     # The libraries warn of what they try again, and of their own plans; what comes of it we say.
     logging.captureWarnings(capture=True)
     logging.getLogger().setLevel(logging.ERROR)
+    ours = logging.getLogger("etl_assets")
+    ours.setLevel(logging.WARNING)
+    if not ours.handlers:
+        ours.addHandler(logging.StreamHandler())
     warehouse = open_warehouse(retried=True)
 
     from etl_assets.definitions import build_defs

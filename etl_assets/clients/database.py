@@ -3,8 +3,9 @@
 What is asked of the tables stands in `sql/` and with the code that asks; here is only how to ask.
 """
 
+import logging
 from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import SecretStr
@@ -17,27 +18,18 @@ from etl_assets.sql import statement, statements
 if TYPE_CHECKING:
     import psycopg
 
-    Connection = psycopg.Connection[dict[str, Any]]
+    from etl_assets.clients.connection import SettledConnection as Connection
 else:
     # Importing the driver takes a sixth of the time that importing Dagster does, so it is left to
     # whoever connects.
-    Connection = "psycopg.Connection[dict[str, Any]]"
+    Connection = "SettledConnection"
 
 T = TypeVar("T")
 
-_SESSION = """
--- The driver reads no other, and a database or a role may have another.
-SET datestyle = 'ISO';
--- A client that vanishes without a word is noticed after a minute, and loses its locks.
-SET tcp_keepalives_idle = 30;
-SET tcp_keepalives_interval = 10;
-SET tcp_keepalives_count = 3;
--- Compiled, a day's load takes 1.6 times as long: its statements are estimated at much, and short.
-SET jit = off;
--- A day's rows lie side by side. Taken for scattered over a turning disk, they seem dearer than all
--- of history, up to some ten million facts, and a week's figures are made by reading that.
-SET random_page_cost = 1.1;
-"""
+_log = logging.getLogger(__name__)
+
+_REPORT_SECONDS = 5.0
+"""How long it may take to ask who holds a lock."""
 
 
 class Database:
@@ -66,19 +58,27 @@ class Database:
         self._answer_seconds = answer_seconds
 
     def open(self) -> Connection:
-        """Open a plain connection in autocommit mode; the driver's errors come as they are.
+        """Open a connection in autocommit mode; the driver's errors come as they are.
 
+        Its settings are those of `sql/clients/settings.sql`, in each transaction and each statement
+        alone. No statement is prepared on the server, where a pool may give the next to another
+        session.
         Dictionaries are sent as jsonb, and rows are dictionaries.
         """
-        import psycopg
+        from psycopg import IsolationLevel
         from psycopg.rows import dict_row
         from psycopg.types.json import JsonbDumper
 
+        from etl_assets.clients.connection import SettledConnection
+
         with ExitStack() as stack:
-            connection = psycopg.Connection[dict[str, Any]].connect(
+            connection = SettledConnection.connect(
                 self._url.get_secret_value(),
                 autocommit=True,
                 row_factory=dict_row,
+                # From the beginning, so that the address and the environment can't name another.
+                client_encoding="UTF8",
+                prepare_threshold=None,
                 connect_timeout=max(2, int(self._answer_seconds or 10)),
                 fallback_application_name="etl_assets",
                 # A server that vanishes without a word is noticed after a minute, not two hours.
@@ -88,11 +88,9 @@ class Database:
             )
             stack.callback(connection.close)
             connection.adapters.register_dumper(dict, JsonbDumper)
-            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-            connection.execute(_SESSION)
-            if self._answer_seconds is not None:
-                limit = f"{self._answer_seconds:g}s"
-                connection.execute("SELECT set_config('statement_timeout', %s, false)", (limit,))
+            connection.isolation_level = IsolationLevel.READ_COMMITTED
+            connection.answer_seconds = self._answer_seconds
+            connection.on_long_wait = self._report_wait
             stack.pop_all()
         return connection
 
@@ -151,8 +149,37 @@ class Database:
         except psycopg.Error as error:
             raise self._error(error) from None
 
+    def _report_wait(self, server_process: int, seconds: float) -> None:
+        """Log which sessions one that takes long is waiting for, if it is for any."""
+        from psycopg import Error
+
+        # The wait goes on, whatever becomes of the report.
+        with suppress(Error, EtlError), closing(self.open()) as connection:
+            connection.on_long_wait = None
+            connection.answer_seconds = _REPORT_SECONDS
+            blocking = rows(connection, "clients/blocking_sessions", {"pid": server_process})
+            if blocking:
+                _log.warning(
+                    "%s: waiting for %g s already for what another session has locked: %s. If it "
+                    "was forgotten, end it: SELECT pg_terminate_backend(%s)",
+                    self.name,
+                    seconds,
+                    "; then ".join(map(_session_in_words, blocking)),
+                    blocking[0]["pid"],
+                )
+
     def _error(self, error: "psycopg.Error") -> EtlError | Transient:
         return database_fault(error, self.name, self.setting)
+
+
+def _session_in_words(session: Mapping[str, Any]) -> str:
+    """Say who a row of `sql/clients/blocking_sessions.sql` is."""
+    name = f" ({session['application_name']})" if session["application_name"] else ""
+    whose = f" of user {session['user_name']}" if session["user_name"] else ""
+    where = f" at {session['client_addr']}" if session["client_addr"] else ""
+    since = f", in a transaction since {session['since']}" if session["since"] else ""
+    state = f", {session['state']}" if session["state"] else ""
+    return f"process {session['pid']}{name}{whose}{where}{since}{state}"
 
 
 def rows(

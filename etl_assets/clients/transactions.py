@@ -55,9 +55,13 @@ def writing(connection: Connection) -> Generator[None]:
 @contextmanager
 def reading(connection: Connection) -> Generator[None]:
     """Open a transaction in which all statements see the database as of one moment."""
+    from psycopg import IsolationLevel
+
+    before = connection.isolation_level
+    connection.isolation_level = IsolationLevel.REPEATABLE_READ
     with connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         yield
+    connection.isolation_level = before
 
 
 @contextmanager

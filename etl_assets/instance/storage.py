@@ -101,9 +101,13 @@ class PooledPostgresStorage(DagsterPostgresStorage):
 
 
 @event.listens_for(Pool, "connect")
-def _speak_utc(connection: object, *_: object) -> None:
-    """Have times kept in UTC: Dagster reads them as such, whatever zone the server has."""
+def _settle(connection: object, *_: object) -> None:
+    """Have times kept in UTC, as Dagster reads them, and texts in any alphabet.
+
+    The server, the environment or the address may name another zone or encoding.
+    """
     if isinstance(connection, PostgresConnection):
+        connection.set_client_encoding("UTF8")
         with connection.cursor() as cursor:
             cursor.execute("SET timezone TO 'UTC'")
         connection.commit()

@@ -23,7 +23,7 @@ class OldDatabase(Database):
 
         with ExitStack() as stack:
             connection = stack.enter_context(closing(super().open()))
-            connection.execute("SET default_transaction_read_only = on")
+            connection.read_only = True
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             stack.pop_all()
         return connection

@@ -32,7 +32,9 @@ def dump(url: SecretStr, file: Path) -> None:
         unfinished.parent.mkdir(parents=True, exist_ok=True)
         # Names of people are in it.
         unfinished.touch(mode=0o600)
-        _run(["pg_dump", "--no-password", "--format=custom", f"--file={unfinished}"], url, file)
+        # The environment, the address or the role may name an encoding that lacks letters.
+        options = ("--format=custom", "--encoding=UTF8", f"--file={unfinished}")
+        _run(["pg_dump", "--no-password", *options], url, file)
         unfinished.rename(file)
     except OSError as error:
         raise EtlError(f"{file} can't be written: {error.strerror}. Give another folder") from error

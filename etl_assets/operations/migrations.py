@@ -111,6 +111,13 @@ def _apply(warehouse: Warehouse) -> None:
             connection.row_factory = tuple_row
             return connection
 
+        def begin(self) -> None:
+            """Begin a transaction with our settings, and with yoyo's tables to be found."""
+            super().begin()
+            self.connection.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            self.connection.settle()
+            self.connection.execute("SET LOCAL search_path = etl")
+
     # It says every step at INFO.
     logging.getLogger("yoyo.migrations").setLevel(logging.WARNING)
     backend: Any = Backend(parse_uri("postgresql+psycopg://"), "_yoyo_migration")

@@ -1,5 +1,6 @@
 """The warehouse when it fails."""
 
+from contextlib import ExitStack
 from select import select
 from typing import Any
 
@@ -58,8 +59,8 @@ def raising(state: str) -> str:
         "SELECT pg_terminate_backend(pg_backend_pid())",
         "SET statement_timeout = 10; SELECT pg_sleep(60)",
         "SET idle_session_timeout = 10",
-        "BEGIN; SET transaction_timeout = 10",
-        "BEGIN; SET idle_in_transaction_session_timeout = 10",
+        "SET LOCAL transaction_timeout = 10",
+        "SET LOCAL idle_in_transaction_session_timeout = 10",
         *map(raising, ["08006", "40001", "40P01", "53200", "53300", "55P03", "57P02", "57P03"]),
     ],
 )
@@ -68,9 +69,12 @@ def test_what_passes_in_the_warehouse_is_done_again(address: Address, fault: str
 
     def work(connection: Connection) -> Any:
         if faults:
-            connection.execute(faults.pop().encode())
-            # The session is ended while nobody asks it anything.
-            assert select([connection], [], [], PATIENCE_SECONDS)[0]
+            with ExitStack() as stack:
+                if "LOCAL" in fault:
+                    stack.enter_context(connection.transaction())
+                connection.execute(faults.pop().encode())
+                # The session is ended while nobody asks it anything.
+                assert select([connection], [], [], PATIENCE_SECONDS)[0]
         return one(connection)
 
     assert Warehouse(SecretStr(address.url), retry_seconds=5).run(work) == 1

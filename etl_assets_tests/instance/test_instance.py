@@ -76,6 +76,31 @@ def test_times_are_right_whatever_zone_the_server_has(instance: dg.DagsterInstan
                 assert abs(datetime.now(UTC) - record.update_timestamp) < timedelta(minutes=10)
 
 
+@pytest.mark.parametrize("where", ["environment", "database"])
+def test_what_a_run_says_is_kept_in_any_alphabet(
+    instance: dg.DagsterInstance, environment: pytest.MonkeyPatch, where: str
+) -> None:
+    @dg.job
+    def in_russian() -> None:
+        @dg.op
+        def say(context: dg.OpExecutionContext) -> None:
+            context.log.info("Готово")
+
+        say()
+
+    if where == "environment":
+        environment.setenv("PGCLIENTENCODING", "LATIN1")
+    else:
+        with psycopg.connect(os.environ["WAREHOUSE_URL"], autocommit=True) as connection:
+            database = sql.Identifier(urlsplit(os.environ["DAGSTER_POSTGRES_URL"]).path[1:])
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} SET client_encoding = 'LATIN1'").format(database)
+            )
+    with dg.DagsterInstance.from_ref(instance.get_ref()) as another:
+        run = in_russian.execute_in_process(instance=another)
+    assert any(entry.user_message == "Готово" for entry in instance.all_logs(run.run_id))
+
+
 def test_an_instance_leaves_no_connections_behind(instance: dg.DagsterInstance) -> None:
     with dg.DagsterInstance.from_ref(instance.get_ref()) as another:
         anything.execute_in_process(instance=another)
