@@ -1,19 +1,28 @@
-"""The schema's migrations: `sql/migrations`, applied by yoyo and recorded in schema `etl`.
+"""The schema's migrations: the files of `sql/migrations`, recorded in `etl.alembic_version`.
 
-A migration is never changed once it has landed, and never drops data.
+Alembic orders them and writes one script of those that are missing; it is executed in one
+transaction, so that a process killed half-way leaves nothing behind.
+
+How to add the fourth migration:
+
+1. Write `sql/migrations/0004_name.sql`, at most 32 characters long without the ending.
+2. Write `etl_assets/operations/revisions/versions/0004_name.py` like the one before it, with
+   `revision = "0004_name"` and `down_revision = "0003_mart"`.
+
+A migration is never changed after its release, and never drops data.
 """
 
+import io
 import logging
-from collections.abc import Collection
-from typing import Any
-
-from psycopg.rows import tuple_row
+from pathlib import Path
 
 from etl_assets.clients.database import Connection, rows
 from etl_assets.clients.transactions import COPYING_LOCK, MIGRATION_LOCK, WRITER_LOCK
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.errors import EtlError, SchemaMissing
 from etl_assets.sql import MIGRATIONS, statement
+
+_REVISIONS = Path(__file__).with_name("revisions")
 
 
 def migrate(warehouse: Warehouse) -> list[str]:
@@ -28,20 +37,21 @@ def migrate(warehouse: Warehouse) -> list[str]:
     """
 
     def work(connection: Connection) -> list[str]:
-        # The locks are the session's, so they end with it, however it ends.
-        connection.execute("SELECT pg_advisory_lock(%s, %s)", MIGRATION_LOCK)
-        before = _applied(connection)
-        if _missing(before):
-            # A load locks tables in its own order: without, one would be a deadlock's victim.
-            for lock in (COPYING_LOCK, WRITER_LOCK):
-                connection.execute("SELECT pg_advisory_lock(%s, %s)", lock)
-        if not before:
-            _refuse_foreign_tables(connection)
-        connection.execute("CREATE SCHEMA IF NOT EXISTS etl")
-        _apply(warehouse)
-        # Each time: the roles may have been created since.
-        connection.execute(statement("operations/grant_rights"))
-        return sorted(set(_applied(connection)) - set(before))
+        with connection.transaction():
+            _lock(connection, MIGRATION_LOCK)
+            newest = _newest(connection)
+            missing = _missing(newest)
+            if missing:
+                # A load locks tables in its own order: without, one would be a deadlock's victim.
+                _lock(connection, COPYING_LOCK)
+                _lock(connection, WRITER_LOCK)
+                if newest is None:
+                    _refuse_foreign_tables(connection)
+                connection.execute("CREATE SCHEMA IF NOT EXISTS etl")
+                connection.execute(script_after(newest).encode())
+            # Each time: the roles may have been created since.
+            connection.execute(statement("operations/grant_rights"))
+        return missing
 
     return warehouse.run(work)
 
@@ -52,7 +62,7 @@ def require_schema(warehouse: Warehouse) -> None:
     Raises:
         SchemaMissing: one is; `etl-assets migrate` applies it.
     """
-    missing = _missing(warehouse.run(_applied))
+    missing = _missing(warehouse.run(_newest))
     if missing:
         raise SchemaMissing(
             f"The warehouse's schema lacks {', '.join(missing)}. Run: etl-assets migrate"
@@ -74,15 +84,22 @@ def require_rights(warehouse: Warehouse) -> None:
         )
 
 
-def _missing(applied: Collection[str]) -> list[str]:
-    return sorted({file.stem for file in MIGRATIONS.glob("*.sql")} - set(applied))
+def _missing(newest: str | None) -> list[str]:
+    # Not asked of alembic, which takes long to import: whatever reads the warehouse asks this.
+    names = sorted(file.stem for file in MIGRATIONS.glob("*.sql"))
+    return [name for name in names if newest is None or name > newest]
 
 
-def _applied(connection: Connection) -> list[str]:
-    (known,) = rows(connection, "operations/migration_table")
-    if known["name"] is None:
-        return []
-    return [row["migration_id"] for row in rows(connection, "operations/applied_migrations")]
+def _newest(connection: Connection) -> str | None:
+    (record,) = rows(connection, "operations/migration_record")
+    if record["name"] is None:
+        return None
+    (newest,) = rows(connection, "operations/newest_migration")
+    return newest["name"]
+
+
+def _lock(connection: Connection, lock: tuple[int, int]) -> None:
+    connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", lock)
 
 
 def _refuse_foreign_tables(connection: Connection) -> None:
@@ -95,35 +112,15 @@ def _refuse_foreign_tables(connection: Connection) -> None:
         )
 
 
-def _apply(warehouse: Warehouse) -> None:
-    # yoyo is a tenth of a second to import and only this needs it.
-    from yoyo import read_migrations
-    from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
-    from yoyo.connections import parse_uri
-
-    class Backend(PostgresqlPsycopgBackend):
-        """yoyo's PostgreSQL on our own connections, its tables in schema `etl`."""
-
-        schema = "etl"
-
-        def connect(self, dburi: object) -> object:  # noqa: ARG002  # ours is known
-            connection: Any = warehouse.open()
-            connection.row_factory = tuple_row
-            return connection
-
-        def begin(self) -> None:
-            """Begin a transaction with our settings, and with yoyo's tables to be found."""
-            super().begin()
-            self.connection.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
-            self.connection.settle()
-            self.connection.execute("SET LOCAL search_path = etl")
+def script_after(newest: str | None) -> str:
+    """Return the SQL that applies the migrations after this one, or all of them, and records it."""
+    from alembic import command
+    from alembic.config import Config
 
     # It says every step at INFO.
-    logging.getLogger("yoyo.migrations").setLevel(logging.WARNING)
-    backend: Any = Backend(parse_uri("postgresql+psycopg://"), "_yoyo_migration")
-    with backend:
-        backend.init_database()
-        # yoyo's own lock is a committed row: after a kill it would block for ever. Nobody else can
-        # be migrating, so a row that is there is stale.
-        backend.break_lock()
-        backend.apply_migrations(backend.to_apply(read_migrations(str(MIGRATIONS))))
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    script = io.StringIO()
+    config = Config(output_buffer=script)
+    config.set_main_option("script_location", str(_REVISIONS).replace("%", "%%"))
+    command.upgrade(config, f"{newest or 'base'}:head", sql=True)
+    return script.getvalue()

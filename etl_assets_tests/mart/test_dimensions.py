@@ -6,7 +6,6 @@ from itertools import permutations
 import pytest
 
 from etl_assets.embedded.simulator import GivenFiles
-from etl_assets.sql import statement
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.mart.days import NEXT_MONDAY, holds, redeliver, source_of
 from etl_assets_tests.support.files import MONDAY, SUNDAY, TUESDAY, WEDNESDAY, csv_file, order
@@ -145,30 +144,3 @@ def test_years_quarters_and_weeks_turn_as_in_the_model(open_pipeline: OpenPipeli
     pipeline.load(last)
     assert len(pipeline.table("d_calendar")) == 378
     holds(pipeline, first, last)
-
-
-def test_members_are_taken_back_from_days_loaded_before_their_last_orders_were_kept(
-    open_pipeline: OpenPipeline,
-) -> None:
-    pipeline = open_pipeline(
-        source_of(
-            {
-                MONDAY: [order(MONDAY, item_name="early", city_name="early", last_name="early")],
-                TUESDAY: [order(TUESDAY), order(TUESDAY, "b", item_id=4, customer_id=4)],
-                WEDNESDAY: [order(WEDNESDAY, item_id=5, city_id=5, customer_id=5)],
-            }
-        )
-    )
-    pipeline.load(MONDAY, TUESDAY, WEDNESDAY)
-    for day in (TUESDAY, WEDNESDAY):
-        pipeline.files.increments[day] = csv_file()
-        pipeline.simulator.redeliver(day)
-    pipeline.stage(TUESDAY)
-    pipeline.query("DROP TABLE staging.item_day, staging.city_day, staging.customer_day")
-    pipeline.query(
-        "CREATE INDEX user_order_log_customer_id_partition_day_line "
-        "ON staging.user_order_log (customer_id, partition_day, line)"
-    )
-    pipeline.query(statement("migrations/0005_latest_orders"))
-    pipeline.load(WEDNESDAY)
-    holds(pipeline, MONDAY, TUESDAY, WEDNESDAY)

@@ -1,5 +1,7 @@
 """The schema's migrations: applied once, whoever else migrates, and to nobody else's tables."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -12,10 +14,11 @@ from etl_assets.clients.database import Connection
 from etl_assets.clients.transactions import copying, lock_writer, writing
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.errors import EtlError, SchemaMissing
-from etl_assets.operations.migrations import migrate, require_schema
-from etl_assets.sql import MIGRATIONS
+from etl_assets.operations.migrations import migrate, require_schema, script_after
+from etl_assets.sql import MIGRATIONS, statement
 from etl_assets_tests.conftest import PASSWORD, MakeDatabase, as_user
 from etl_assets_tests.support.pipeline import Row
+from etl_assets_tests.support.processes import wait_until
 
 ALL = sorted(file.stem for file in MIGRATIONS.glob("*.sql"))
 
@@ -79,9 +82,9 @@ def test_where_nothing_is_left_to_do_nothing_is_waited_for(database: Database) -
 
 def test_nothing_is_left_to_do_the_second_time(database: Database) -> None:
     migrate(database.warehouse)
-    before = database.query("SELECT * FROM etl._yoyo_migration ORDER BY 1")
+    before = database.query("SELECT * FROM etl.alembic_version")
     assert migrate(database.warehouse) == []
-    assert database.query("SELECT * FROM etl._yoyo_migration ORDER BY 1") == before
+    assert database.query("SELECT * FROM etl.alembic_version") == before
 
 
 def test_of_several_at_once_one_migrates_and_the_others_wait_for_it(database: Database) -> None:
@@ -93,10 +96,10 @@ def test_of_several_at_once_one_migrates_and_the_others_wait_for_it(database: Da
 def test_only_what_is_missing_is_applied(database: Database) -> None:
     migrate(database.warehouse)
     database.query("DROP SCHEMA mart CASCADE")
-    database.query("DELETE FROM etl._yoyo_migration WHERE migration_id = '0003_mart'")
+    database.query("UPDATE etl.alembic_version SET version_num = '0002_staging'")
     with pytest.raises(SchemaMissing, match=r"lacks 0003_mart\b.*Run: etl-assets migrate"):
         require_schema(database.warehouse)
-    assert "0003_mart" in migrate(database.warehouse)
+    assert migrate(database.warehouse) == ["0003_mart"]
     require_schema(database.warehouse)
 
 
@@ -131,13 +134,52 @@ def test_a_database_without_the_schema_says_how_to_get_it(database: Database) ->
         database.warehouse.rows("source/ready_reports")
 
 
-def test_a_lock_that_a_killed_process_has_left_does_not_block(database: Database) -> None:
+def test_a_migration_that_fails_half_way_leaves_nothing_behind(database: Database) -> None:
+    database.query("CREATE SCHEMA mart")
+    database.query("CREATE TYPE mart.f_sales AS ENUM ()")
+    with pytest.raises(EtlError, match='type "f_sales" already exists'):
+        migrate(database.warehouse)
+    assert database.relations() == set()
+    database.query("DROP TYPE mart.f_sales")
+    assert migrate(database.warehouse) == ALL
+
+
+def test_a_migration_that_is_killed_leaves_nothing_behind_and_holds_nobody_up(
+    database: Database,
+) -> None:
+    code = (
+        "from pydantic import SecretStr; from etl_assets.clients.warehouse import Warehouse;"
+        "from etl_assets.operations.migrations import migrate;"
+        f"migrate(Warehouse(SecretStr({database.url!r})))"
+    )
+    locks = (
+        "SELECT pid FROM pg_locks INNER JOIN pg_database ON pg_database.oid = database"
+        " WHERE locktype = 'advisory' AND datname = current_database()"
+    )
+    with database.warehouse.session() as connection, writing(connection):
+        process = subprocess.Popen([sys.executable, "-c", code])
+        try:
+            wait_until(lambda: bool(database.query(f"{locks} AND NOT granted")))
+        finally:
+            process.kill()
+            process.wait()
+    wait_until(lambda: not database.query(locks))
+    assert database.relations() == set()
+    assert migrate(database.warehouse) == ALL
+
+
+def test_a_schema_newer_than_the_code_lacks_nothing(database: Database) -> None:
     migrate(database.warehouse)
-    database.query("INSERT INTO etl.yoyo_lock (locked, ctime, pid) VALUES (1, now(), 4242)")
-    database.query("DROP SCHEMA mart CASCADE")
-    database.query("DELETE FROM etl._yoyo_migration WHERE migration_id = '0003_mart'")
-    assert "0003_mart" in migrate(database.warehouse)
-    assert database.query("SELECT * FROM etl.yoyo_lock") == []
+    database.query("UPDATE etl.alembic_version SET version_num = '9999_later'")
+    require_schema(database.warehouse)
+    assert migrate(database.warehouse) == []
+
+
+def test_each_file_stands_in_the_script_as_it_is_written() -> None:
+    script = script_after(None)
+    for name in ALL:
+        assert statement(f"migrations/{name}").strip() in script
+    assert statement("migrations/0001_etl").strip() not in script_after("0001_etl")
 
 
 def test_a_user_who_may_not_create_schemas_is_told_so(database: Database) -> None:
@@ -158,7 +200,6 @@ def test_every_relation_and_column_is_commented(database: Database) -> None:
         WHERE
             relkind IN ('r', 'v')
             AND relnamespace::regnamespace::text IN ('etl', 'staging', 'mart')
-            AND relname NOT LIKE '%yoyo%'
             AND col_description(relation.oid, attnum) IS NULL
             -- A view that shows another's columns is explained there.
             AND relname != 'latest_load'
@@ -168,6 +209,6 @@ def test_every_relation_and_column_is_commented(database: Database) -> None:
     relations = database.query(
         "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v')"
         " AND relnamespace::regnamespace::text IN ('etl', 'staging', 'mart')"
-        " AND relname NOT LIKE '%yoyo%' AND obj_description(oid, 'pg_class') IS NULL"
+        " AND obj_description(oid, 'pg_class') IS NULL"
     )
     assert relations == []

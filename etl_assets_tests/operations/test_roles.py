@@ -142,8 +142,8 @@ def test_a_writer_changes_neither_schema_nor_history(url: str) -> None:
     for relation in ("mart.f_sales", "staging.user_order_log", "etl.load"):
         refused(writer, f"TRUNCATE {relation}")
         refused(writer, f"DROP TABLE {relation}")
-    applied = "(migration_hash, migration_id) VALUES ('a', 'b')"
-    refused(writer, f"INSERT INTO etl._yoyo_migration {applied}")
+    refused(writer, "INSERT INTO etl.alembic_version (version_num) VALUES ('a')")
+    refused(writer, "UPDATE etl.alembic_version SET version_num = 'a'")
 
 
 # --- How it is granted ----------------------------------------------------------------------------

@@ -1,8 +1,13 @@
 -- The pipeline's own record: the reports asked for, the object that holds each day,
 -- what staging holds of each day, and every load of a day into the mart.
--- It is the only state there is; everything in mart follows from it and the objects' bytes.
+-- It is the only state; everything in mart follows from it and the objects' bytes.
+--
+-- The schema etl is there already: the record of migrations lies in it.
 
-CREATE SCHEMA IF NOT EXISTS etl;
+COMMENT ON TABLE etl.alembic_version IS
+'The newest migration that was applied; written by etl-assets migrate.';
+COMMENT ON COLUMN etl.alembic_version.version_num IS
+'The name of its file in sql/migrations, without the ending.';
 
 CREATE FUNCTION etl.date_id(day date) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -17,6 +22,13 @@ RETURN day - (extract(ISODOW FROM day)::integer - 1);
 
 COMMENT ON FUNCTION etl.monday(date) IS
 'The Monday of a day''s week: the period_id of the retention tables.';
+
+CREATE FUNCTION etl.month(day date) RETURNS date
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN day - (extract(DAY FROM day)::integer - 1);
+
+COMMENT ON FUNCTION etl.month(date) IS
+'The first day of a day''s month.';
 
 CREATE TABLE etl.report (
     task_id text PRIMARY KEY,
@@ -54,7 +66,8 @@ CREATE TABLE etl.raw_file (
 );
 
 COMMENT ON TABLE etl.raw_file IS
-'The S3 object that holds a day''s orders, as it was when last looked for.';
+'The S3 object that holds a day''s orders, as it was when last looked for where the day was taken '
+'from before.';
 COMMENT ON COLUMN etl.raw_file.partition_day IS 'The day.';
 COMMENT ON COLUMN etl.raw_file.uri IS 'The object''s address, s3://bucket/key.';
 COMMENT ON COLUMN etl.raw_file.etag IS 'The object''s ETag: its version at this address.';
@@ -63,13 +76,38 @@ COMMENT ON COLUMN etl.raw_file.report_id IS 'The report that it belongs to.';
 COMMENT ON COLUMN etl.raw_file.increment_id IS 'The increment that it is; null for a report.';
 COMMENT ON COLUMN etl.raw_file.found_at IS 'When it was looked for.';
 
+CREATE TABLE etl.rewrite (
+    partition_day date NOT NULL,
+    run_id text NOT NULL,
+    uri text NOT NULL,
+    etag text NOT NULL,
+    size bigint NOT NULL,
+    report_id text NOT NULL,
+    increment_id text,
+    found_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (partition_day, run_id)
+);
+
+COMMENT ON TABLE etl.rewrite IS
+'One row a day that a run was told to take from the newest report (--report latest): the object '
+'that holds it there. Only that run stages it from there; any other takes the day from where it is '
+'staged from, which is the newest report''s object as soon as that run has staged it.';
+COMMENT ON COLUMN etl.rewrite.partition_day IS 'The day.';
+COMMENT ON COLUMN etl.rewrite.run_id IS 'The Dagster run that was told so.';
+COMMENT ON COLUMN etl.rewrite.uri IS 'The object''s address, s3://bucket/key.';
+COMMENT ON COLUMN etl.rewrite.etag IS 'The object''s ETag: its version at this address.';
+COMMENT ON COLUMN etl.rewrite.size IS 'The object''s size in bytes.';
+COMMENT ON COLUMN etl.rewrite.report_id IS 'The report that it belongs to.';
+COMMENT ON COLUMN etl.rewrite.increment_id IS 'The increment that it is; null for a report.';
+COMMENT ON COLUMN etl.rewrite.found_at IS 'When it was looked for.';
+
 CREATE TABLE etl.staged_day (
     partition_day date PRIMARY KEY,
     run_id text NOT NULL,
     uri text NOT NULL,
     etag text NOT NULL,
     sha256 text NOT NULL,
-    report_id text NOT NULL,
+    report_id text,
     increment_id text,
     rows_read bigint NOT NULL,
     copies bigint NOT NULL,
@@ -88,10 +126,15 @@ COMMENT ON TABLE etl.staged_day IS
 'was really made of, whatever else was looked for in between.';
 COMMENT ON COLUMN etl.staged_day.partition_day IS 'The day.';
 COMMENT ON COLUMN etl.staged_day.run_id IS 'The Dagster run that staged it.';
-COMMENT ON COLUMN etl.staged_day.uri IS 'The object''s address, s3://bucket/key.';
-COMMENT ON COLUMN etl.staged_day.etag IS 'The ETag of the bytes that were read.';
-COMMENT ON COLUMN etl.staged_day.sha256 IS 'The SHA-256 of the bytes that were read, in hex.';
-COMMENT ON COLUMN etl.staged_day.report_id IS 'The report that the object belongs to.';
+COMMENT ON COLUMN etl.staged_day.uri IS
+'The object''s address, s3://bucket/key; of an adopted day that of the old table, '
+'postgresql://host:port/database/table.';
+COMMENT ON COLUMN etl.staged_day.etag IS
+'The ETag of the object''s bytes; of an adopted day the SHA-256.';
+COMMENT ON COLUMN etl.staged_day.sha256 IS
+'The SHA-256 of the object''s bytes, in hex; of an adopted day that of its old rows as CSV.';
+COMMENT ON COLUMN etl.staged_day.report_id IS
+'The report that the object belongs to; null for a day that was adopted from an old database.';
 COMMENT ON COLUMN etl.staged_day.increment_id IS 'The increment that it is; null for a report.';
 COMMENT ON COLUMN etl.staged_day.rows_read IS 'The day''s rows in the object.';
 COMMENT ON COLUMN etl.staged_day.copies IS 'Rows equal to an earlier one in all but id: dropped.';
@@ -99,7 +142,8 @@ COMMENT ON COLUMN etl.staged_day.rejected IS 'Rows in staging.rejected_row.';
 COMMENT ON COLUMN etl.staged_day.kept IS 'Rows in staging.user_order_log: orders.';
 COMMENT ON COLUMN etl.staged_day.changes IS
 'What it changed in staging: orders added, gone and altered, and the revenue before and after.';
-COMMENT ON COLUMN etl.staged_day.seconds IS 'Seconds spent by phase: read, parse, copy.';
+COMMENT ON COLUMN etl.staged_day.seconds IS
+'Seconds spent by phase, side by side: read, drop_copies, parse, copy.';
 COMMENT ON COLUMN etl.staged_day.staged_at IS 'When it was staged.';
 COMMENT ON COLUMN etl.staged_day.load_id IS
 'The etl.load that brought it into the mart; null until then.';
@@ -111,7 +155,7 @@ CREATE TABLE etl.load (
     uri text NOT NULL,
     etag text NOT NULL,
     sha256 text NOT NULL,
-    report_id text NOT NULL,
+    report_id text,
     increment_id text,
     rows_read bigint NOT NULL,
     copies bigint NOT NULL,
@@ -133,10 +177,15 @@ COMMENT ON TABLE etl.load IS
 COMMENT ON COLUMN etl.load.load_id IS 'The order of the loads.';
 COMMENT ON COLUMN etl.load.partition_day IS 'The day.';
 COMMENT ON COLUMN etl.load.run_id IS 'The Dagster run that loaded it.';
-COMMENT ON COLUMN etl.load.uri IS 'The object that the day was loaded from, s3://bucket/key.';
-COMMENT ON COLUMN etl.load.etag IS 'The object''s ETag.';
-COMMENT ON COLUMN etl.load.sha256 IS 'The SHA-256 of the object''s bytes, in hex.';
-COMMENT ON COLUMN etl.load.report_id IS 'The report that the object belongs to.';
+COMMENT ON COLUMN etl.load.uri IS
+'The object''s address, s3://bucket/key; of an adopted day that of the old table, '
+'postgresql://host:port/database/table.';
+COMMENT ON COLUMN etl.load.etag IS
+'The ETag of the object''s bytes; of an adopted day the SHA-256.';
+COMMENT ON COLUMN etl.load.sha256 IS
+'The SHA-256 of the object''s bytes, in hex; of an adopted day that of its old rows as CSV.';
+COMMENT ON COLUMN etl.load.report_id IS
+'The report that the object belongs to; null for a day that was adopted from an old database.';
 COMMENT ON COLUMN etl.load.increment_id IS 'The increment that it is; null for a report.';
 COMMENT ON COLUMN etl.load.rows_read IS 'The day''s rows in the object.';
 COMMENT ON COLUMN etl.load.copies IS 'Rows equal to an earlier one in all but id: dropped.';
@@ -145,7 +194,8 @@ COMMENT ON COLUMN etl.load.kept IS 'Orders in the mart.';
 COMMENT ON COLUMN etl.load.revenue IS 'The sum of the day''s payment_amount, refunds negative.';
 COMMENT ON COLUMN etl.load.changes IS
 'What staging it changed: orders added, gone and altered, and the revenue before and after.';
-COMMENT ON COLUMN etl.load.seconds IS 'Seconds spent by phase: read, parse, copy, mart.';
+COMMENT ON COLUMN etl.load.seconds IS
+'Seconds spent by phase, the first four side by side: read, drop_copies, parse, copy, mart.';
 COMMENT ON COLUMN etl.load.loaded_at IS 'When it was loaded.';
 
 CREATE VIEW etl.latest_load AS

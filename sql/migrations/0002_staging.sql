@@ -1,5 +1,5 @@
--- staging: the source's rows, validated, typed and without copies, and the rows that were not.
--- depends: 0001_etl
+-- staging: the source's rows, validated, typed and without copies, the rows that were rejected, and
+-- where each member's orders are.
 
 CREATE SCHEMA IF NOT EXISTS staging;
 
@@ -29,9 +29,6 @@ CREATE TABLE staging.user_order_log (
 -- Not unique: a unique index costs 3.5 times the load, and copies are dropped before.
 CREATE INDEX user_order_log_partition_day_line
 ON staging.user_order_log (partition_day, line);
--- Finds a customer's latest order when a new load of a day takes the stored one back.
-CREATE INDEX user_order_log_customer_id_partition_day_line
-ON staging.user_order_log (customer_id, partition_day, line);
 
 COMMENT ON TABLE staging.user_order_log IS
 'Order rows of the source, one a order and status: validated, typed, copies dropped.';
@@ -79,3 +76,59 @@ COMMENT ON COLUMN staging.rejected_row.partition_day IS
 COMMENT ON COLUMN staging.rejected_row.fields IS 'The row''s fields as they were read.';
 COMMENT ON COLUMN staging.rejected_row.reason IS 'Why it was rejected.';
 COMMENT ON COLUMN staging.rejected_row.rejected_at IS 'When it was rejected.';
+
+-- The last order of each member in each loaded day: the dimensions find a member's latest order in
+-- history with them. An index over all orders makes loading a file into staging three times as slow.
+-- They are indexed by month first: by member alone a day's rows land all over an index that grows
+-- with history, and take 1.7 s of a day's load at 50 million orders.
+
+CREATE TABLE staging.item_day (
+    item_id bigint NOT NULL,
+    partition_day date NOT NULL,
+    line bigint NOT NULL
+);
+
+CREATE INDEX item_day_month_item_id_partition_day
+ON staging.item_day (etl.month(partition_day), item_id, partition_day) INCLUDE (line);
+CREATE INDEX item_day_partition_day
+ON staging.item_day (partition_day);
+
+COMMENT ON TABLE staging.item_day IS
+'The last order of each item in each day that the mart holds.';
+COMMENT ON COLUMN staging.item_day.item_id IS 'The item.';
+COMMENT ON COLUMN staging.item_day.partition_day IS 'The day.';
+COMMENT ON COLUMN staging.item_day.line IS 'The line of the order in user_order_log.';
+
+CREATE TABLE staging.city_day (
+    city_id bigint NOT NULL,
+    partition_day date NOT NULL,
+    line bigint NOT NULL
+);
+
+CREATE INDEX city_day_month_city_id_partition_day
+ON staging.city_day (etl.month(partition_day), city_id, partition_day) INCLUDE (line);
+CREATE INDEX city_day_partition_day
+ON staging.city_day (partition_day);
+
+COMMENT ON TABLE staging.city_day IS
+'The last order of each city in each day that the mart holds.';
+COMMENT ON COLUMN staging.city_day.city_id IS 'The city.';
+COMMENT ON COLUMN staging.city_day.partition_day IS 'The day.';
+COMMENT ON COLUMN staging.city_day.line IS 'The line of the order in user_order_log.';
+
+CREATE TABLE staging.customer_day (
+    customer_id bigint NOT NULL,
+    partition_day date NOT NULL,
+    line bigint NOT NULL
+);
+
+CREATE INDEX customer_day_month_customer_id_partition_day
+ON staging.customer_day (etl.month(partition_day), customer_id, partition_day) INCLUDE (line);
+CREATE INDEX customer_day_partition_day
+ON staging.customer_day (partition_day);
+
+COMMENT ON TABLE staging.customer_day IS
+'The last order of each customer in each day that the mart holds.';
+COMMENT ON COLUMN staging.customer_day.customer_id IS 'The customer.';
+COMMENT ON COLUMN staging.customer_day.partition_day IS 'The day.';
+COMMENT ON COLUMN staging.customer_day.line IS 'The line of the order in user_order_log.';

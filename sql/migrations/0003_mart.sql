@@ -1,5 +1,4 @@
 -- mart: the star schema and the weekly retention that BI reads.
--- depends: 0002_staging
 
 CREATE SCHEMA IF NOT EXISTS mart;
 
@@ -201,13 +200,21 @@ SELECT
     latest_load.rows_read AS rows,
     latest_load.kept AS orders,
     latest_load.loaded_at,
-    latest_load.rejected
+    latest_load.rejected,
+    CASE
+        WHEN latest_load.report_id IS NULL THEN regexp_replace(latest_load.uri, '^.*/', '')
+    END AS adopted_from
 FROM etl.latest_load AS latest_load;
 
 COMMENT ON VIEW mart.loaded_day IS
 'The days that the mart holds: a week is complete when all seven are here.';
 COMMENT ON COLUMN mart.loaded_day.partition_day IS 'The day.';
-COMMENT ON COLUMN mart.loaded_day.rows IS 'The day''s rows in the source, copies included.';
+COMMENT ON COLUMN mart.loaded_day.rows IS
+'The day''s rows in the source, copies included; of an adopted day those of the old table.';
 COMMENT ON COLUMN mart.loaded_day.orders IS 'The day''s rows in f_sales.';
 COMMENT ON COLUMN mart.loaded_day.loaded_at IS 'When it was last loaded.';
 COMMENT ON COLUMN mart.loaded_day.rejected IS 'The day''s rows in quarantine.';
+COMMENT ON COLUMN mart.loaded_day.adopted_from IS
+'Null for a day loaded from the source. Else the table of the old database that the day was '
+'carried over from: staging.user_order_log had the orders as they were delivered, mart.f_sales '
+'the facts as the old pipeline had counted them.';

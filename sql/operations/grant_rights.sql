@@ -12,10 +12,8 @@ BEGIN
         -- No DELETE: what was loaded stays known.
         GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA etl TO etl_writer;
         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA staging, mart TO etl_writer;
-        -- The migration library's own, which say what is applied.
-        REVOKE INSERT, UPDATE ON
-            etl._yoyo_log, etl._yoyo_migration, etl._yoyo_version, etl.yoyo_lock
-        FROM etl_writer;
+        -- The record of migrations is the owner's.
+        REVOKE INSERT, UPDATE ON etl.alembic_version FROM etl_writer;
 
         ALTER DEFAULT PRIVILEGES IN SCHEMA etl GRANT EXECUTE ON FUNCTIONS TO etl_writer;
         ALTER DEFAULT PRIVILEGES IN SCHEMA etl

@@ -38,10 +38,10 @@ missing AS (
     INNER JOIN pg_class AS relation ON namespace.oid = relation.relnamespace
     WHERE
         relation.relkind IN ('r', 'p', 'v')
-        -- Views and the migration library's own tables are only read.
+        -- Views and the record of migrations are only read.
         AND (
             needed.on_table = 'SELECT'
-            OR (relation.relkind != 'v' AND relation.relname NOT LIKE '%yoyo%')
+            OR (relation.relkind != 'v' AND relation.relname != 'alembic_version')
         )
         -- Who may not enter the schema is told that first.
         AND has_schema_privilege(namespace.oid, 'USAGE')

@@ -1,0 +1,11 @@
+"""Applies `sql/migrations/0001_etl.sql`."""
+
+from etl_assets.operations.revisions import apply_file
+
+revision = "0001_etl"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Apply the file."""
+    apply_file(revision)

@@ -1,0 +1,11 @@
+"""Applies `sql/migrations/0002_staging.sql`."""
+
+from etl_assets.operations.revisions import apply_file
+
+revision = "0002_staging"
+down_revision = "0001_etl"
+
+
+def upgrade() -> None:
+    """Apply the file."""
+    apply_file(revision)

@@ -1,0 +1,11 @@
+"""Applies `sql/migrations/0003_mart.sql`."""
+
+from etl_assets.operations.revisions import apply_file
+
+revision = "0003_mart"
+down_revision = "0002_staging"
+
+
+def upgrade() -> None:
+    """Apply the file."""
+    apply_file(revision)
