@@ -145,6 +145,8 @@ class Settings(BaseSettings):
     """Variables of the environment."""
 
     model_config = SettingsConfigDict(
+        # Of a dozen classes a command reads two or three.
+        defer_build=True,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,

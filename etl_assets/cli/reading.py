@@ -131,7 +131,7 @@ def status(day: date | None, as_json: bool) -> None:
 
 def _status(as_json: bool) -> None:
     from etl_assets.cli import output
-    from etl_assets.planning.planner import expected_days
+    from etl_assets.planning.expected import expected_days
     from etl_assets.settings import PartitionSettings, WarehouseSettings, require
 
     require(WarehouseSettings, PartitionSettings)
