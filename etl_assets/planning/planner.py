@@ -6,7 +6,6 @@ knows nothing. Days go strictly in order: the first that is not done is the next
 adopted from an old database is done if the source does not have it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 

@@ -265,7 +265,7 @@ def take_away(pipeline: Pipeline, world: EmbeddedWorld, day: date) -> Callable[[
             [SUNDAY_BEFORE, MONDAY],
             [TUESDAY],
             TUESDAY,
-            "the object that it was loaded from is gone",
+            "the object that was loaded is gone",
             "--report latest",
         ),
     ],
