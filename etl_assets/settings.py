@@ -120,10 +120,16 @@ def _secret_header(text: SecretStr) -> SecretStr:
     return text
 
 
-def _folder(path: str) -> str:
+def _dagster_home(path: str) -> str:
     folder = Path(path).expanduser()
     if not folder.is_absolute() or not folder.is_dir():
         raise ValueError("give the absolute path of a folder that exists")
+    if not (folder / "dagster.yaml").is_file():
+        # Dagster would make files and folders there, wherever it is.
+        raise ValueError(
+            "the folder has no dagster.yaml. Copy this project's into it, or unset the variable "
+            "to run without a record of runs"
+        )
     return path
 
 
@@ -145,6 +151,8 @@ class Settings(BaseSettings):
     """Variables of the environment."""
 
     model_config = SettingsConfigDict(
+        # Of a dozen classes a command reads two or three.
+        defer_build=True,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -298,7 +306,9 @@ class LoadSettings(Settings):
 class DagsterSettings(Settings):
     """Where Dagster keeps its runs."""
 
-    home: Annotated[str, AfterValidator(_folder)] | None = Field(default=None, alias="DAGSTER_HOME")
+    home: Annotated[str, AfterValidator(_dagster_home)] | None = Field(
+        default=None, alias="DAGSTER_HOME"
+    )
     # Dagster's own to read; from a malformed one it would quote a part of the password.
     storage_url: Annotated[SecretStr, AfterValidator(_dagster_url)] | None = Field(
         default=None, alias="DAGSTER_POSTGRES_URL"

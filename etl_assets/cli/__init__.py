@@ -6,6 +6,7 @@ it runs, so that `--help` answers at once. Results go to standard output, progre
 standard error. Exit codes: 0 done, 1 failed, 2 wrong use (a wrong setting is one), 130 interrupted.
 """
 
+import errno
 import signal
 import sys
 from threading import Timer, main_thread
@@ -29,6 +30,9 @@ _FAILED = 1
 _WRONG_USE = 2
 _INTERRUPTED = 130
 
+_UNUSABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
+"""What the system says of files and folders that a user may not use."""
+
 
 class _Group(click.Group):
     """Ends a command that fails with the error's own words and its exit code."""
@@ -44,6 +48,15 @@ class _Group(click.Group):
         except EtlError as error:
             click.echo(str(error), err=True)
             ctx.exit(_WRONG_USE if isinstance(error, ConfigurationError) else _FAILED)
+        except OSError as error:
+            if error.errno not in _UNUSABLE or not error.filename:
+                raise
+            click.echo(
+                f"Can't use {error.filename}: {error.strerror}. What to do: run the command in a "
+                "folder of your own, or have the right to that one granted",
+                err=True,
+            )
+            ctx.exit(_FAILED)
         except KeyboardInterrupt:
             click.echo("\nInterrupted. A day is loaded whole or not at all: run it again", err=True)
             ctx.exit(_INTERRUPTED)

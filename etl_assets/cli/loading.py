@@ -45,8 +45,13 @@ class Pipeline:
             ObjectStore(ObjectStoreSettings.read()),
         )
 
-    def run(self, what: str, job: str, days: Sequence[date] = (), **options: Any) -> None:
+    def run(
+        self, what: str, job: str, days: Sequence[date] = (), **options: Any
+    ) -> Mapping[str, str]:
         """Run a job, with the options of `Runner.run`, and show that it runs.
+
+        Returns:
+            The checks that warn, by name, and why.
 
         Raises:
             EtlError: the run failed.
@@ -56,7 +61,9 @@ class Pipeline:
         with progress(what) as step:
             outcome = self.runner.run(job, days, on_step=step, **options)
         if outcome.error is not None:
-            raise EtlError(f"{what}: failed (run {outcome.run_id})\n{outcome.error}")
+            failed = f"{what}: failed (run {outcome.run_id})"
+            raise EtlError("\n".join([failed, outcome.error, *_in_words(outcome.failed_checks)]))
+        return outcome.failed_checks
 
     def load(self, doing: str, done: str, job: str, days: Sequence[date], **options: Any) -> None:
         """Run a job that loads days, and print what the mart holds of them now.
@@ -67,17 +74,24 @@ class Pipeline:
         from etl_assets.cli.output import say
         from etl_assets.clients.transactions import loading
         from etl_assets.days import format_days
+        from etl_assets.defs.assets.staging import EMPTIED_CHECK
 
         began = time.monotonic()
         # Between two steps too: whoever plans elsewhere may know nothing of this run.
         with loading(self.warehouse, days):
-            self.run(f"{doing} {format_days(days)}", job, days, **options)
+            checks = self.run(f"{doing} {format_days(days)}", job, days, **options)
         loads = self.warehouse.rows("mart/latest_loads", {"days": list(days)})
         became = what_became_of_rows(loads)
         click.echo(f"{done} {format_days(days)}: {became}, in {time.monotonic() - began:.1f} s")
         outside = self.warehouse.rows("staging/rejected_outside", {"days": list(days)})
-        for warning in warnings_of(loads, outside):
+        # The loads tell of emptied days, and name the object.
+        checks = {name: why for name, why in checks.items() if name != EMPTIED_CHECK.name}
+        for warning in (*warnings_of(loads, outside), *_in_words(checks)):
             say(f"Warning: {warning}")
+
+
+def _in_words(checks: Mapping[str, str]) -> list[str]:
+    return [f"check {name}: {why}" for name, why in checks.items()]
 
 
 def what_became_of_rows(counts: Sequence[Mapping[str, int]]) -> str:

@@ -59,59 +59,51 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, title: str, columns: Seque
     Where that is narrow headers wrap between words and texts anywhere; numbers and days never do.
     """
     from rich import box
+    from rich.measure import Measurement
     from rich.table import Table
 
     console = _console()
-    headers = [column.replace("_", " ") for column in columns]
-    values = [[row[column] for row in rows] for column in columns]
-    widths, gap = _layout(headers, values, console.width)
     table = Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
         # The box puts a blank between two columns itself.
-        padding=(0, gap - 1, 0, 0),
+        padding=(0, 1, 0, 0),
         header_style="bold",
     )
-    for header, of_column, width in zip(headers, values, widths, strict=True):
-        is_number = any(isinstance(value, int | float | Decimal) for value in of_column)
-        justify = "right" if is_number else "left"
-        table.add_column(header, width=width, justify=justify, overflow="fold")
-    for row in zip(*values, strict=True):
-        table.add_row(*map(_text, row))
+    for name in columns:
+        header, values = name.replace("_", " "), [row[name] for row in rows]
+        is_number = any(isinstance(value, int | float | Decimal) for value in values)
+        parts = [part for value in values for part in _unbroken(value)]
+        table.add_column(
+            header,
+            justify="right" if is_number else "left",
+            overflow="fold",
+            min_width=max(map(len, [*header.split(), *parts])),
+        )
+    for row in rows:
+        table.add_row(*(_text(row[name]) for name in columns))
+    unlimited = console.options.update(max_width=_NO_LIMIT[0])
+    if Measurement.get(console, unlimited, table).maximum > console.width:
+        for column, name in zip(table.columns, columns, strict=True):
+            # Rich takes from the widest columns first, numbers included, and cuts those.
+            if not any(isinstance(row[name], str) for row in rows):
+                column.width = column.min_width
+        least = sum(column.min_width or 0 for column in table.columns)
+        gaps = len(columns) - 1
+        if least + 2 * gaps > console.width:
+            table.padding = 0
+        # Where it can't fit the terminal breaks lines; rich would break numbers.
+        console.width = max(console.width, least + gaps)
     console.print(title, style="bold")
-    # Where it can't fit the terminal breaks lines; rich would break numbers.
-    console.width = max(console.width, sum(widths) + gap * (len(widths) - 1))
-    console.print(table)
+    console.print(table, crop=False)
 
 
-def _layout(
-    headers: Sequence[str], values: Sequence[Sequence[object]], room: int
-) -> tuple[list[int], int]:
-    """Return the columns' widths and the gap between them, as they fit into the room if they can.
-
-    Rich's own way of making columns narrower cuts numbers.
-    """
-    pairs = list(zip(headers, values, strict=True))
-    whole = [max(len(header), *(len(_text(v)) for v in column)) for header, column in pairs]
-    wide_gap = 2
-    if sum(whole) + wide_gap * (len(whole) - 1) <= room:
-        return whole, wide_gap
-    least = [max(map(len, header.split())) for header in headers]
-    for i, column in enumerate(values):
-        for value in column:
-            is_text = isinstance(value, str)
-            unbroken = [word[:_LONG_WORD] for word in value.split()] if is_text else [_text(value)]
-            least[i] = max(least[i], *map(len, unbroken), 0)
-    gap = wide_gap if sum(least) + wide_gap * (len(least) - 1) <= room else 1
-    spare = max(0, room - sum(least) - gap * (len(least) - 1))
-    # What is left goes to the texts, the longest first.
-    texts = [i for i, column in enumerate(values) if isinstance(column[0], str)]
-    for i in sorted(texts, key=lambda i: whole[i], reverse=True):
-        more = min(spare, whole[i] - least[i])
-        least[i] += more
-        spare -= more
-    return least, gap
+def _unbroken(value: object) -> list[str]:
+    """Return the parts of a value that are never broken between two lines."""
+    if isinstance(value, str):
+        return [word[:_LONG_WORD] for word in value.split()]
+    return [_text(value)]
 
 
 def print_json(value: object) -> None:

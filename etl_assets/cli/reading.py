@@ -45,6 +45,7 @@ _CHANGE_COLUMNS = (
 )
 _REPORT_COLUMNS = ("start_day", "end_day", "requested_at", "report_id")
 _REJECTED_COLUMNS = ("partition_day", "line", "reason", "object")
+_REASON_COLUMNS = ("reason", "rows", "first_day", "first_line", "object")
 
 
 def open_warehouse(*, retried: bool = False) -> "Warehouse":
@@ -87,8 +88,11 @@ def retention(as_json: bool, as_csv: bool) -> None:
     """
     require_one_format(as_json, as_csv)
     from etl_assets.cli import output
+    from etl_assets.clients.warehouse import Warehouse
+    from etl_assets.settings import WarehouseSettings
 
-    weeks = open_warehouse().rows("mart/retention")
+    # The schema's version is not looked at: a user of BI may read schema mart and no other.
+    weeks = Warehouse(WarehouseSettings.read().url, retry_seconds=0).rows("mart/retention")
     if as_json:
         output.print_json(weeks)
     elif as_csv:
@@ -131,7 +135,7 @@ def status(day: date | None, as_json: bool) -> None:
 
 def _status(as_json: bool) -> None:
     from etl_assets.cli import output
-    from etl_assets.planning.planner import expected_days
+    from etl_assets.planning.expected import expected_days
     from etl_assets.settings import PartitionSettings, WarehouseSettings, require
 
     require(WarehouseSettings, PartitionSettings)
@@ -153,10 +157,12 @@ def _status(as_json: bool) -> None:
 
 def _status_of_day(day: date, as_json: bool) -> None:
     from etl_assets.cli import output
+    from etl_assets.mart.phases import in_order
 
     loads = open_warehouse().rows("mart/load_history", {"days": [day]})
+    loads = [load | {"seconds": in_order(load["seconds"])} for load in loads]
     if as_json:
-        output.print_json(loads)
+        output.print_json({"partition_day": day, "loads": loads})
         return
     if not loads:
         output.say(
@@ -169,7 +175,7 @@ def _status_of_day(day: date, as_json: bool) -> None:
     )
     output.print_table(loads, title="What each changed", columns=_CHANGE_COLUMNS)
     click.echo()
-    phases = list(dict.fromkeys(phase for load in loads for phase in load["seconds"]))
+    phases = list(in_order({phase: 0 for load in loads for phase in load["seconds"]}))
     output.print_table(
         [{"run_id": load["run_id"], **dict.fromkeys(phases), **load["seconds"]} for load in loads],
         title="The run of each, and the seconds that it took",
@@ -203,8 +209,9 @@ def _print_days(loads: Sequence[Mapping[str, Any]], missing: Sequence[date]) -> 
 @click.command(short_help="Show the rows in quarantine, and what is wrong with them.")
 @click.argument("day", type=DAY, required=False)
 @click.option("--replaced", is_flag=True, help="Also those of objects that were replaced since.")
+@click.option("--by", type=click.Choice(["reason"]), help="Count the rows by what is wrong.")
 @JSON
-def rejected(day: date | None, replaced: bool, as_json: bool) -> None:
+def rejected(day: date | None, replaced: bool, by: str | None, as_json: bool) -> None:
     """Show the rows in quarantine, of a DAY or of all: where they are and what is wrong.
 
     Those of the objects that the days are loaded from now. The fields themselves are in
@@ -214,16 +221,37 @@ def rejected(day: date | None, replaced: bool, as_json: bool) -> None:
     Examples:
       etl-assets rejected
       etl-assets rejected 2024-02-25
+      etl-assets rejected --by reason
     """
     from etl_assets.cli import output
 
     rows = open_warehouse().rows("staging/rejected_rows", {"day": day, "replaced": replaced})
+    columns: Sequence[str] = _REJECTED_COLUMNS
+    if by:
+        rows, columns = _by_reason(rows), _REASON_COLUMNS
     if as_json:
         output.print_json(rows)
     elif rows:
-        _print_with_objects(rows, title="staging.rejected_row", columns=_REJECTED_COLUMNS)
+        _print_with_objects(rows, title="staging.rejected_row", columns=columns)
     else:
         output.say("No row is in quarantine" + (f" for {day}" if day else ""))
+
+
+def _by_reason(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return each reason with its number of rows and the first of them, the commonest first."""
+    counts = Counter(row["reason"] for row in rows)
+    first = {row["reason"]: row for row in reversed(rows)}
+    return [
+        {
+            "reason": reason,
+            "rows": count,
+            "first_day": first[reason]["partition_day"],
+            "first_line": first[reason]["line"],
+            "uri": first[reason]["uri"],
+            "etag": first[reason]["etag"],
+        }
+        for reason, count in counts.most_common()
+    ]
 
 
 def _print_with_objects(

@@ -93,6 +93,12 @@ def _check_report_api() -> None:
 
 
 def _check_dagster() -> None:
+    from etl_assets.settings import DagsterSettings
+
+    if DagsterSettings.read().home is None:
+        # Dagster keeps nothing then: there is nothing to check, and it takes seconds to import.
+        return
+
     from etl_assets.instance.runner import open_instance
 
     open_instance().dispose()

@@ -11,7 +11,13 @@ from etl_assets.errors import ConfigurationError
 
 
 @click.command(short_help="Start Dagster's UI and daemon.")
-@click.option("--port", default=3000, show_default=True, help="The port of the UI on 127.0.0.1.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65_535),
+    default=3000,
+    show_default=True,
+    help="The port of the UI on 127.0.0.1.",
+)
 def up(port: int) -> None:
     """Start Dagster's UI and daemon; Ctrl-C stops them.
 
@@ -25,7 +31,10 @@ def up(port: int) -> None:
     """
     from etl_assets.cli.output import progress, say
     from etl_assets.embedded.dagster_servers import DagsterServers
+    from etl_assets.embedded.ports import require_port
 
+    # Before anything is started.
+    require_port(port)
     with _parts() as environment:
         servers = DagsterServers(FOLDER / "dagster", port, environment)
         with progress("Starting Dagster"):

@@ -15,6 +15,7 @@ from etl_assets.mart.checks import CHECKS, USUAL_CHECK, Found, compare_weekdays,
 
 _SALES = mart_key("f_sales")
 _SHOWN_DAYS = 100
+_NAMED_DAYS = 3
 
 
 def check_specs() -> list[dg.AssetCheckSpec]:
@@ -68,6 +69,7 @@ def check_results(found: Found, compared: Mapping[str, Any]) -> Iterator[dg.Asse
             asset_key=mart_key(table),
             check_name=check,
             passed=not offending,
+            description=_by_day({row["partition_day"]: f"{row['found']:g}" for row in offending}),
             metadata=compared
             if not offending
             else {
@@ -84,21 +86,21 @@ def usual_result(
     weekdays: Sequence[Mapping[str, Any]], days: Sequence[date]
 ) -> dg.AssetCheckResult:
     """Return the outcome of `USUAL_CHECK` for the days: `weekdays` are what it has compared."""
-    unusual = [row for row in weekdays if row["is_unusual"]]
+    unusual = {
+        row["partition_day"]: f"{row['rows_read']} rows, usually {row['usual_rows']:g}; "
+        f"{row['kept']} orders, usually {row['usual_orders']:g}"
+        for row in weekdays
+        if row["is_unusual"]
+    }
     return dg.AssetCheckResult(
         asset_key=_SALES,
         check_name=USUAL_CHECK,
         passed=not unusual,
         severity=dg.AssetCheckSeverity.WARN,
+        description=_by_day(unusual),
         metadata={
             "days": format_days(days) if days else "none",
-            **{
-                str(
-                    row["partition_day"]
-                ): f"{row['rows_read']} rows, usually {row['usual_rows']:g}; "
-                f"{row['kept']} orders, usually {row['usual_orders']:g}"
-                for row in unusual[:_SHOWN_DAYS]
-            },
+            **{str(day): text for day, text in list(unusual.items())[:_SHOWN_DAYS]},
             **{
                 name: float(weekdays[-1][name])
                 for name in ("rows_read", "usual_rows", "kept", "usual_orders")
@@ -106,3 +108,11 @@ def usual_result(
             },
         },
     )
+
+
+def _by_day(texts: Mapping[date, str]) -> str | None:
+    """Return what is wrong with the first days, and how many others there are."""
+    named = [f"{day}: {text}" for day, text in list(texts.items())[:_NAMED_DAYS]]
+    if len(texts) > _NAMED_DAYS:
+        named.append(f"{len(texts) - _NAMED_DAYS} more days")
+    return ". ".join(named) or None

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import requests
 
-from etl_assets.embedded.ports import LOOPBACK, are_free
+from etl_assets.embedded.ports import LOOPBACK, require_port
 from etl_assets.embedded.startable import Startable
-from etl_assets.embedded.supervised import ServerFailed, StopSteps, Supervised
+from etl_assets.embedded.supervised import StopSteps, Supervised
 from etl_assets.package_files import package_file
 
 # The webserver and the daemon first end the code servers that they have started.
@@ -60,10 +60,7 @@ class DagsterServers(Startable):
             time.sleep(_LOOK_SECONDS)
 
     def _start(self, running: ExitStack) -> None:
-        if not are_free([self._port]):
-            raise ServerFailed(
-                f"Port {self._port} is in use: stop what uses it, or choose another with --port"
-            )
+        require_port(self._port)
         self._folder.mkdir(parents=True, exist_ok=True)
         # The webserver sets Dagster's storage up; the daemon would do it at the same time.
         address = ["--host", LOOPBACK, "--port", str(self._port)]

@@ -4,8 +4,10 @@ import secrets
 import socket
 from contextlib import ExitStack
 
+from etl_assets.errors import EtlError
+
 LOOPBACK = "127.0.0.1"
-_LAST_PORT = 65_535
+LAST_PORT = 65_535
 _SERVERS_PORTS = range(20_000, 32_768)
 """Below those that Linux gives to outgoing connections, any of which may take one at any moment."""
 
@@ -27,13 +29,39 @@ def are_free(ports: list[int]) -> bool:
     """Tell whether all of the ports can be bound."""
     with ExitStack() as stack:
         for port in ports:
-            if port > _LAST_PORT:
+            if port > LAST_PORT:
                 return False
-            each = stack.enter_context(socket.socket())
-            # As the servers do: connections of the last run in TIME_WAIT are in nobody's way.
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                each.bind((LOOPBACK, port))
+                stack.enter_context(_bound(port))
             except OSError:
                 return False
     return True
+
+
+def require_port(port: int) -> None:
+    """Check that a port that a person has chosen can be bound.
+
+    Raises:
+        EtlError: it can't; says why, and what to do.
+    """
+    try:
+        _bound(port).close()
+    except PermissionError:
+        raise EtlError(
+            f"Port {port} is reserved: this user may not listen there. Choose one from 1024 to "
+            f"{LAST_PORT} with --port"
+        ) from None
+    except OSError:
+        raise EtlError(
+            f"Port {port} is in use: stop what uses it, or choose another with --port"
+        ) from None
+
+
+def _bound(port: int) -> socket.socket:
+    with ExitStack() as stack:
+        bound = stack.enter_context(socket.socket())
+        # As the servers do: connections of the last run in TIME_WAIT are in nobody's way.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((LOOPBACK, port))
+        stack.pop_all()
+    return bound

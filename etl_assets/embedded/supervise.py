@@ -3,8 +3,9 @@
 Run as a script by `supervised`, with the standard library only; it must start in milliseconds and
 imports nothing of this package. It reads a pipe whose other end only we hold. A byte, or the end of
 the pipe, means stop: so asking for it, Ctrl-C, SIGTERM and `kill -9` all come down to the same
-orderly shutdown. (`PR_SET_PDEATHSIG` would be shorter, but fires when the starting *thread* ends,
-and only Linux has it.)
+orderly shutdown. (`setpriv --pdeathsig` would be shorter, but its signal comes when the *thread*
+that started the server ends: seen, for servers are started side by side. Nothing follows a signal
+that is not obeyed, and only Linux has it.)
 
 Argument: a JSON object with `command`, `stop` (pairs of a signal's name and the seconds to wait for
 its effect; SIGKILL follows the last, for all that the server has started too) and `lock` (a

@@ -50,10 +50,17 @@ _OVERRIDES = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: `error` is None where it succeeded."""
+    """How a run ended.
+
+    Attributes:
+        run_id: the run.
+        error: what failed, or None where the run succeeded.
+        failed_checks: the checks that failed or warn, by name, and why.
+    """
 
     run_id: str
     error: str | None
+    failed_checks: Mapping[str, str]
 
 
 class Runner:
@@ -122,7 +129,9 @@ class Runner:
             result = execute_run(InMemoryJob(job_def), run, self._instance)
             if was_interrupted() or any(_is_interruption(event) for event in result.all_events):
                 raise KeyboardInterrupt
-        return Outcome(run_id, None if result.success else what_failed(result.all_events))
+        events = result.all_events
+        error = None if result.success else what_failed(events)
+        return Outcome(run_id, error, _failed_checks(events))
 
 
 @contextmanager
@@ -187,6 +196,15 @@ def _code_location() -> RemoteRepositoryOrigin:
     """Return what Dagster's webserver and daemon call the definitions: see workspace.yaml."""
     (location,) = location_origins_from_yaml_paths([str(package_file("workspace.yaml"))])
     return RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
+
+
+def _failed_checks(events: Sequence[dg.DagsterEvent]) -> dict[str, str]:
+    made = (
+        event.asset_check_evaluation_data
+        for event in events
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    )
+    return {check.check_name: check.description or "failed" for check in made if not check.passed}
 
 
 def _is_interruption(event: dg.DagsterEvent) -> bool:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from etl_assets.clients.warehouse import Warehouse
-from etl_assets.planning.planner import expected_days, repair_command
+from etl_assets.planning.expected import expected_days
+from etl_assets.planning.planner import repair_command
 from etl_assets.planning.runs import RunHistory
 from etl_assets.settings import PartitionSettings
 

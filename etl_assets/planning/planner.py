@@ -6,14 +6,14 @@ knows nothing. Days go strictly in order: the first that is not done is the next
 adopted from an old database is done if the source does not have it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from etl_assets import errors
 from etl_assets.clients.transactions import days_being_loaded
 from etl_assets.clients.warehouse import Warehouse
-from etl_assets.days import days_between, format_days
+from etl_assets.days import format_days
+from etl_assets.planning.expected import expected_days
 from etl_assets.planning.runs import Failures, RunHistory
 from etl_assets.settings import AutomationSettings, PartitionSettings
 from etl_assets.source.catalog import NotThere, Source
@@ -22,16 +22,6 @@ from etl_assets.source.catalog import NotThere, Source
 def repair_command(day: date) -> str:
     """Return the command that loads a day again."""
     return f"etl-assets backfill --from {day} --to {day}"
-
-
-def expected_days(report_starts: Sequence[date], partitions: PartitionSettings) -> list[date]:
-    """Return the days that ought to be loaded: all since the oldest report's first.
-
-    None are while there is no report; earlier ones the source never had.
-    """
-    if not report_starts:
-        return []
-    return days_between(max(min(report_starts), partitions.start_day), partitions.last_day())
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from etl_assets.clients.database import Connection, execute
 from etl_assets.clients.object_store import ObjectStore, StoredObject, is_address, object_uri
 from etl_assets.clients.report_api import NotFound, Report, ReportApi
 from etl_assets.clients.warehouse import Warehouse
+from etl_assets.days import format_days, split_at_gaps
 from etl_assets.errors import DayNotInSource, EtlError, ObjectMissing, Unavailable
 from etl_assets.source.feeds import FILE_NAMES
 from etl_assets.source.raw_file import RawFile
@@ -31,6 +32,10 @@ from etl_assets.source.raw_file import RawFile
 _INCREMENT_SUFFIX = "_inc"
 _LOOKS_AT_ONCE = 8
 _DEFAULT_BUCKET = "s3-sprint3"
+_PUT_THERE = (
+    "have the source put the file there, or ask for the day with a new report: etl-assets backfill "
+    "--new-report --from {first} --to {last}"
+)
 
 
 class Choice(StrEnum):
@@ -47,24 +52,29 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True)
 class NotThere:
-    """The source does not have a day.
+    """The source does not have a day, or several consecutive ones for one reason.
 
     Attributes:
-        partition_day: the day.
+        days: the days, in order.
         why: what to tell people.
         kind: too early for an increment, not there yet, or its file is missing where the report
             API, or the record of an earlier load, says that it is.
-        remedy: what to do about a file that is missing.
+        advice: what to do about a file that is missing; `{first}` and `{last}` stand for the days.
     """
 
-    partition_day: date
+    days: Sequence[date]
     why: str
     kind: Literal["too early", "not yet", "missing"] = "missing"
-    remedy: str = ""
+    advice: str = ""
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a file that is missing."""
+        return self.advice.format(first=self.days[0], last=self.days[-1])
 
     def __str__(self) -> str:
-        """Return the day, why it is not there, and what to do where something is to be done."""
-        said = f"{self.partition_day}: {self.why}"
+        """Return the days, why they are not there, and what to do if there is anything to do."""
+        said = f"{format_days(self.days)}: {self.why}"
         return f"{said}. What to do: {self.remedy}" if self.remedy else said
 
 
@@ -187,7 +197,7 @@ class Source:
         if missing:
             raise DayNotInSource(
                 f"The source does not have {len(missing)} of the {len(days)} days asked for, so "
-                "nothing was loaded:\n" + "\n".join(map(str, missing))
+                "nothing was loaded:\n" + "\n".join(map(str, _by_reason(missing)))
             )
         return found
 
@@ -254,7 +264,7 @@ class Source:
                 seen[uri] = self._look(uri)
             if stored := seen[uri]:
                 return RawFile(day, stored, place.report_id, place.increment_id)
-        return NotThere(day, f"{place.if_gone} ({', '.join(place.uris)})", remedy=place.remedy)
+        return NotThere([day], f"{place.if_gone} ({', '.join(place.uris)})", advice=place.advice)
 
     def _place(
         self, day: date, kept: Mapping[str, Any] | None, reports: Sequence[Report]
@@ -265,12 +275,12 @@ class Source:
                 [kept["uri"]],
                 kept["report_id"],
                 kept["increment_id"],
-                "the object that it was loaded from is gone",
-                "have the source put the file back, or take the day from the newest report: "
-                f"etl-assets backfill --from {day} --to {day} --report latest",
+                "the object that was loaded is gone",
+                "have the source put the file back, or load from the newest report: "
+                "etl-assets backfill --from {first} --to {last} --report latest",
             )
         if not reports:
-            return NotThere(day, "no report was asked for yet", remedy="etl-assets backfill")
+            return NotThere([day], "no report was asked for yet", advice="etl-assets backfill")
         for report in reports:
             if report.start_day <= day <= report.end_day:
                 return _Place(
@@ -278,7 +288,7 @@ class Source:
                     report.report_id,
                     None,
                     "the report's file is not in the object store",
-                    _put_there(day),
+                    _PUT_THERE,
                 )
         return self._increments_place(day, reports)
 
@@ -289,11 +299,11 @@ class Source:
         increment = self._api.get_increment(newest.report_id, day)
         if isinstance(increment, NotFound):
             if increment.why:
-                return NotThere(day, increment.why, "too early")
+                return NotThere([day], increment.why, "too early")
             if newest is not reports[0]:
                 why = "it is between two reports, and its increment is not there"
-                return NotThere(day, why, "too early")
-            return NotThere(day, "its increment is not there yet", "not yet")
+                return NotThere([day], why, "too early")
+            return NotThere([day], "its increment is not there yet", "not yet")
         return _Place(
             self._addresses(
                 _INCREMENT_SUFFIX, increment.increment_id, increment.paths, newest.paths
@@ -301,7 +311,7 @@ class Source:
             newest.report_id,
             increment.increment_id,
             "the increment's file is not in the object store",
-            _put_there(day),
+            _PUT_THERE,
         )
 
     def _look(self, uri: str) -> StoredObject | None:
@@ -340,21 +350,26 @@ class _Place:
         report_id: the report that the day belongs to, or was asked with.
         increment_id: the increment, or None for a report.
         if_gone: what is wrong if there is no object at any of the addresses.
-        remedy: what to do then.
+        advice: what to do then, as in `NotThere`.
     """
 
     uris: list[str]
     report_id: str
     increment_id: str | None
     if_gone: str
-    remedy: str
+    advice: str
 
 
-def _put_there(day: date) -> str:
-    return (
-        "have the source put the file there, or ask for the day with a new report: etl-assets "
-        f"backfill --new-report --from {day} --to {day}"
-    )
+def _by_reason(missing: Sequence[NotThere]) -> list[NotThere]:
+    """Put consecutive days that are missing for one reason together."""
+    days_by_reason: dict[NotThere, list[date]] = {}
+    for each in missing:
+        days_by_reason.setdefault(replace(each, days=()), []).extend(each.days)
+    return [
+        replace(reason, days=stretch)
+        for reason, days in days_by_reason.items()
+        for stretch in split_at_gaps(sorted(days))
+    ]
 
 
 def _bucket(url: str) -> str:

@@ -1,8 +1,10 @@
 """`etl-assets backfill`: the report, days of it, days after it."""
 
+from datetime import timedelta
+
 import pytest
 
-from etl_assets.embedded.simulator import Fault
+from etl_assets.embedded.simulator import Fault, GivenFiles
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.support.command_line import Etl
 from etl_assets_tests.support.files import (
@@ -153,3 +155,37 @@ def test_an_api_that_goes_on_failing_ends_it(etl: Etl, pipeline: Pipeline) -> No
     error = etl("backfill", code=1).stderr
     assert "Asking for the report: failed (run " in error
     assert "generate_report: the report API answered 502" in error
+
+
+def test_a_check_that_warns_is_named_with_what_is_unusual(
+    etl: Etl, open_pipeline: OpenPipeline
+) -> None:
+    weeks = [MONDAY - timedelta(weeks=number) for number in (3, 2, 1)]
+    usual = csv_file(*(order(day, f"{number}") for day in weeks for number in range(8)))
+    incomplete = csv_file(order(MONDAY))
+    report = (weeks[0], MONDAY - timedelta(days=1))
+    pipeline = open_pipeline(GivenFiles(usual, report, {MONDAY: incomplete}))
+    for day in weeks:
+        pipeline.load(day)
+    result = etl("backfill", "--from", MONDAY, "--to", MONDAY)
+    assert "1 orders of 1 rows" in result.stdout
+    assert (
+        f"Warning: check usual_for_its_weekday: {MONDAY}: 1 rows, usually 8; 1 orders, usually 8\n"
+        in result.stderr
+    )
+
+
+def test_a_check_that_fails_is_named_with_what_is_wrong(etl: Etl, pipeline: Pipeline) -> None:
+    pipeline.query(
+        "CREATE FUNCTION public.add_one() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+        " NEW.payment_amount := NEW.payment_amount + 1; RETURN NEW; END$$"
+    )
+    pipeline.query(
+        "CREATE TRIGGER add_one BEFORE INSERT ON mart.f_sales"
+        " FOR EACH ROW EXECUTE FUNCTION public.add_one()"
+    )
+    error = etl("backfill", code=1).stderr
+    assert "The mart was left as it was: facts_equal_staging: 2024-02-26, 2024-02-27" in error
+    (line,) = [line for line in error.splitlines() if line.startswith("check ")]
+    assert line.startswith("check facts_equal_staging: 2024-02-26: ")
+    assert pipeline.loads() == []

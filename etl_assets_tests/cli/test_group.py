@@ -12,6 +12,7 @@ import pytest
 
 from etl_assets.cli import main
 from etl_assets_tests.support.command_line import Etl
+from etl_assets_tests.support.files import THURSDAY
 from etl_assets_tests.support.pipeline import Pipeline
 
 WAREHOUSE = {"WAREHOUSE_URL"}
@@ -36,6 +37,24 @@ NEEDS = {
     "adopt": WAREHOUSE | DAYS | {"OLD_WAREHOUSE_URL"},
     "compare": WAREHOUSE | {"OLD_WAREHOUSE_URL"},
 }
+
+
+def modules_after(arguments: list[str]) -> set[str]:
+    """Run a command in a process of its own; return the modules that it has imported."""
+    code = """if True:
+        import json, sys
+        from etl_assets.cli import main
+
+        try:
+            main(sys.argv[1:])
+        except SystemExit as ended:
+            assert ended.code == 0, ended.code
+        print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    return set(json.loads(done.stderr.splitlines()[-1]))
 
 
 @pytest.mark.parametrize("command", sorted(main.commands))
@@ -143,6 +162,25 @@ def test_help_imports_nothing_that_takes_its_time() -> None:
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     slow = {"boto3", "dagster", "polars", "psycopg", "pydantic", "requests", "rich", "tenacity"}
     assert slow & set(json.loads(printed)) == set()
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["status"], ["status", str(THURSDAY)], ["retention"], ["rejected"]],
+    ids=" ".join,
+)
+def test_a_command_that_reads_imports_neither_dagster_nor_what_only_loading_needs(
+    arguments: list[str],
+) -> None:
+    heavy = {"alembic", "boto3", "botocore", "dagster", "numpy", "polars", "sqlalchemy"}
+    assert heavy & modules_after(arguments) == set()
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_doctor_imports_dagster_only_where_it_has_an_instance_to_check() -> None:
+    heavy = {"alembic", "dagster", "numpy", "polars", "sqlalchemy"}
+    assert heavy & modules_after(["doctor"]) == set()
 
 
 def test_ctrl_c_while_an_object_is_finalized_is_not_lost() -> None:

@@ -43,6 +43,33 @@ def test_as_json(etl: Etl) -> None:
     assert "Ольга" not in str(row)
 
 
+def test_by_reason_gives_each_with_its_rows_and_the_first_of_them(
+    etl: Etl, loaded: Pipeline
+) -> None:
+    loaded.simulator.redeliver(
+        THURSDAY,
+        csv_file(
+            order(THURSDAY, "a", quantity=0),
+            order(THURSDAY, "b", status="lost"),
+            order(THURSDAY, "c", status="lost"),
+        ),
+    )
+    loaded.stage(THURSDAY, max_rejected_share=1, allow_empty=True)
+    table = etl("rejected", "--by", "reason").stdout
+    lines = [line.split() for line in table.splitlines()[3:5]]
+    assert [line[-4:] for line in lines] == [
+        ["2", str(THURSDAY), "3", "1"],
+        ["1", str(THURSDAY), "2", "1"],
+    ]
+    assert table.splitlines()[4].startswith("quantity is not above zero")
+    lost, zero = json.loads(etl("rejected", THURSDAY, "--by", "reason", "--json").stdout)
+    assert (lost["rows"], lost["first_line"]) == (2, 3)
+    assert lost["reason"].startswith("status is neither ")
+    assert (zero["rows"], zero["first_line"]) == (1, 2)
+    assert "no such choice" not in table
+    assert "'day' is not 'reason'" in etl("rejected", "--by", "day", code=2).stderr
+
+
 @pytest.mark.usefixtures("loaded")
 def test_of_a_day_without_any(etl: Etl) -> None:
     result = etl("rejected", MONDAY)

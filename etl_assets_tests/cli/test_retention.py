@@ -6,7 +6,9 @@ from io import StringIO
 
 import pytest
 
+from etl_assets_tests.conftest import as_user
 from etl_assets_tests.support.command_line import Etl
+from etl_assets_tests.support.pipeline import Pipeline
 
 
 @pytest.mark.usefixtures("loaded")
@@ -51,6 +53,14 @@ def test_before_anything_is_loaded(etl: Etl) -> None:
     assert "What to do: etl-assets backfill" in result.stderr
     assert json.loads(etl("retention", "--json").stdout) == []
     assert len(etl("retention", "--csv").stdout.splitlines()) == 1
+
+
+def test_a_user_of_bi_may_read_it(
+    etl: Etl, loaded: Pipeline, environment: pytest.MonkeyPatch
+) -> None:
+    table = etl("retention").stdout
+    environment.setenv("WAREHOUSE_URL", as_user("only_etl_reader", loaded.owners_url))
+    assert etl("retention").stdout == table
 
 
 def test_one_format_at_a_time(etl: Etl) -> None:

@@ -114,6 +114,19 @@ def test_a_user_that_lacks_rights(
 
 
 @pytest.mark.usefixtures("pipeline")
+def test_a_folder_without_dagster_yaml_is_refused_and_left_as_it_is(
+    etl: Etl, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home = tmp_path / "documents"
+    home.mkdir()
+    environment.setenv("DAGSTER_HOME", str(home))
+    says = "DAGSTER_HOME is malformed: the folder has no dagster.yaml. Copy "
+    assert says in wrong(etl)["Dagster"]
+    assert says in etl("backfill", code=2).stderr
+    assert list(home.iterdir()) == []
+
+
+@pytest.mark.usefixtures("pipeline")
 def test_storage_of_dagster_that_cannot_be_used(
     etl: Etl, environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

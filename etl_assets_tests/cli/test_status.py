@@ -5,6 +5,7 @@ import json
 import pytest
 
 from etl_assets.mart.load import load_mart
+from etl_assets.mart.phases import PHASES
 from etl_assets_tests.support.command_line import Etl
 from etl_assets_tests.support.files import FRIDAY, MONDAY, THURSDAY, csv_file, order
 from etl_assets_tests.support.pipeline import Pipeline
@@ -28,6 +29,17 @@ def test_at_80_columns(etl: Etl, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("COLUMNS", "80")
     lines = etl("status").stdout.splitlines()
     assert max(len(line) for line in lines if not line.startswith("object ")) <= 80
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize("columns", [30, 60])
+def test_a_terminal_that_is_too_narrow_cuts_no_number_and_no_day(
+    etl: Etl, environment: pytest.MonkeyPatch, columns: int
+) -> None:
+    environment.setenv("COLUMNS", str(columns))
+    shown = etl("status").stdout.split()
+    assert {"2024-02-29", "1,234,567.50"} <= set(shown)
+    assert "1,234,567.50" in etl("status", THURSDAY).stdout.split()
 
 
 @pytest.mark.usefixtures("loaded")
@@ -70,7 +82,9 @@ def test_of_a_day_shows_what_each_load_changed_and_how_long_it_took(
     assert first[1] == second[1]
     assert f"object 1: {first[1]}" in shown
 
-    loads = json.loads(etl("status", THURSDAY, "--json").stdout)
+    status = json.loads(etl("status", THURSDAY, "--json").stdout)
+    assert status["partition_day"] == str(THURSDAY)
+    loads = status["loads"]
     assert [
         [load[f"orders_{change}"] for change in ("added", "gone", "altered")] for load in loads
     ] == [[1, 0, 0], [2, 1, 0], [0, 0, 0]]
@@ -79,7 +93,8 @@ def test_of_a_day_shows_what_each_load_changed_and_how_long_it_took(
         ("1234567.50", "200.00"),
         ("200.00", "200.00"),
     ]
-    assert "copy" in loads[1]["seconds"]
+    assert list(loads[1]["seconds"]) == list(PHASES)
+    assert "  ".join(PHASES).replace("_", " ") in shown
     assert list(loads[2]["seconds"]) == ["mart"]
     assert loads[2]["run_id"] == "a rebuild"
     for load in loads:

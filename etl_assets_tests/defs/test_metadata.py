@@ -38,7 +38,7 @@ def check_metadata(pipeline: Pipeline, run_id: str) -> dict[str, dict[str, Any]]
 def bars(values: Sequence[int], name: str) -> list[str]:
     """Return the lines of a chart of one group, without their weeks."""
     weeks = [{"period_id": MONDAY, name: value} for value in values]
-    return [line[12:] for line in chart(weeks, {name: name}).splitlines()[2:-1]]
+    return [line[10:].strip() for line in chart(weeks, {name: name}).splitlines()[2:-1]]
 
 
 def test_a_day_says_which_object_it_came_from(pipeline: Pipeline) -> None:
@@ -77,20 +77,20 @@ def test_the_view_shows_its_newest_weeks_and_charts_of_them(pipeline: Pipeline) 
         "customers_refunded": 1,
     }
     assert shown["customers_by_week"].splitlines()[1:-1] == [
-        "week        new             returning       refunding",
-        f"{MONDAY}  {'█' * 12} 1  {'█' * 12} 1  {'█' * 12} 1",
+        "week        new              returning              refunding",
+        f"{MONDAY}    1  {'█' * 10}          1  {'█' * 10}          1  {'█' * 10}",
     ]
     assert shown["revenue_by_week"].splitlines()[1:-1] == [
-        "week        new               returning",
-        f"{MONDAY}  {'█' * 12} 100  {'█' * 6} 50",
+        "week        new              returning",
+        f"{MONDAY}  100  {'█' * 10}         50  {'█' * 5}",
     ]
 
 
 @pytest.mark.parametrize(
-    ("count", "bar"), [(0, "0"), (1, "▏ 1"), (8, "█ 8"), (9, "█▏ 9"), (96, "████████████ 96")]
+    ("count", "bar"), [(0, "0"), (1, "1  ▏"), (8, "8  █"), (9, "9  █▏"), (80, "80  ██████████")]
 )
 def test_a_bar_is_as_long_as_an_eighth_of_a_character_allows(count: int, bar: str) -> None:
-    assert bars([count, 96], "new")[0] == bar
+    assert bars([count, 80], "new")[0] == bar
 
 
 def test_a_loss_has_no_bar() -> None:

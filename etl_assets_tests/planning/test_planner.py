@@ -22,15 +22,8 @@ from etl_assets.defs.jobs import ORDER_BACKFILL, ORDER_INCREMENT, ORDER_REPORT_J
 from etl_assets.defs.run_history import report_tags
 from etl_assets.embedded.simulator import Fault, GivenFiles
 from etl_assets.embedded.world import EmbeddedWorld
-from etl_assets.planning.planner import (
-    AskForReport,
-    Blocked,
-    Load,
-    Planner,
-    Unavailable,
-    Wait,
-    expected_days,
-)
+from etl_assets.planning.expected import expected_days
+from etl_assets.planning.planner import AskForReport, Blocked, Load, Planner, Unavailable, Wait
 from etl_assets.settings import PartitionSettings
 from etl_assets.source.raw_file import RawFile
 from etl_assets_tests.conftest import OpenPipeline
@@ -272,7 +265,7 @@ def take_away(pipeline: Pipeline, world: EmbeddedWorld, day: date) -> Callable[[
             [SUNDAY_BEFORE, MONDAY],
             [TUESDAY],
             TUESDAY,
-            "the object that it was loaded from is gone",
+            "the object that was loaded is gone",
             "--report latest",
         ),
     ],

@@ -81,8 +81,7 @@ def test_a_range_with_missing_days_stops_before_anything_and_names_them_all(
     assert error is not None
     assert error.splitlines() == [
         "The source does not have 2 of the 4 days asked for, so nothing was loaded:",
-        f"{WEDNESDAY}: its increment is not there yet",
-        f"{THURSDAY}: its increment is not there yet",
+        f"{WEDNESDAY} to {THURSDAY} (2 days): its increment is not there yet",
     ]
     for table in ("etl.raw_file", "etl.staged_day", "staging.user_order_log", "etl.load"):
         assert pipeline.query(f"SELECT count(*) FROM {table}") == [(0,)], table
@@ -104,3 +103,19 @@ def test_a_report_whose_file_is_gone_is_said(pipeline: Pipeline, bucket: Bucket)
     bucket.delete(uri)
     with pytest.raises(DayNotInSource, match="the report's file is not in the object store"):
         pipeline.source.find([MONDAY], Choice.kept)
+
+
+def test_days_that_are_missing_for_one_reason_share_a_line_and_a_command(
+    pipeline: Pipeline, bucket: Bucket
+) -> None:
+    report_on(pipeline, TUESDAY)
+    pipeline.load(MONDAY, TUESDAY)
+    ((uri,),) = pipeline.query("SELECT DISTINCT uri FROM etl.load")
+    bucket.delete(uri)
+    with pytest.raises(DayNotInSource) as refusal:
+        pipeline.source.find(WEEK, Choice.kept)
+    assert str(refusal.value).splitlines()[1:] == [
+        f"{MONDAY} to {TUESDAY} (2 days): the object that was loaded is gone ({uri}). "
+        "What to do: have the source put the file back, or load from the newest report: "
+        f"etl-assets backfill --from {MONDAY} --to {TUESDAY} --report latest"
+    ]

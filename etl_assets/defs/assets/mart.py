@@ -32,6 +32,7 @@ from etl_assets.defs.resources import WarehouseResource
 from etl_assets.mart.checks import CHECKS, Offences
 from etl_assets.mart.lineage import LINEAGE
 from etl_assets.mart.load import MartLoad, load_mart
+from etl_assets.mart.phases import in_order
 from etl_assets.mart.tables import DEPENDENCIES, DESCRIPTIONS, TABLES
 from etl_assets.planning.planner import LATE_AFTER
 
@@ -176,7 +177,8 @@ def _load_history(loads: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
                     "revenue_before": float(load["revenue_before"]),
                     "revenue_after": float(load["revenue_after"]),
                     "seconds": ", ".join(
-                        f"{phase} {seconds:.2f}" for phase, seconds in load["seconds"].items()
+                        f"{phase} {seconds:.2f}"
+                        for phase, seconds in in_order(load["seconds"]).items()
                     ),
                     "uri": load["uri"],
                     "etag": load["etag"],

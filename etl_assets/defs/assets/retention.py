@@ -1,10 +1,14 @@
 """The view that BI draws from."""
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from io import StringIO
+from itertools import chain
 from typing import Any
 
 import dagster as dg
+from rich.bar import Bar
+from rich.console import Console
+from rich.table import Table
 
 from etl_assets.clients.database import Connection, rows
 from etl_assets.defs.assets.common import (
@@ -25,7 +29,8 @@ _WEEKLY = "mart.f_customer_retention_weekly"
 _TABLE = "mart.f_customer_retention"
 
 _CHART_WEEKS = 12
-_BAR_WIDTH = 12
+_BAR_WIDTH = 10
+_CHART_WIDTH = 200
 _CUSTOMERS = {
     "new": "new_customers_count",
     "returning": "returning_customers_count",
@@ -81,30 +86,26 @@ def _record(week: Mapping[str, Any]) -> dict[str, str | int]:
 
 
 def chart(weeks: Sequence[Mapping[str, Any]], groups: Mapping[str, str]) -> str:
-    """Return bars as Markdown: a line a week, the groups side by side.
+    """Return bars as Markdown: a line a week, each group's value and its bar.
 
     As text, and short: the UI shows Markdown of 1,000 characters and more, and so every picture,
-    only at a click.
+    only at a click. Negative values, as revenue can be, have no bar.
 
     Args:
         weeks: rows of the view: `period_id`, and the groups' columns.
         groups: the column of each group, by its heading.
     """
-    most = max((week[column] for week in weeks for column in groups.values()), default=0) or 1
-    drawn = [[_bar(week[column], most) for column in groups.values()] for week in weeks]
-    widths = [max(map(len, (name, *bars))) for name, *bars in zip(groups, *drawn, strict=True)]
-    lines = [
-        "  ".join(f"{text:{width}}" for text, width in zip(texts, (10, *widths), strict=True))
-        for texts in (
-            ["week", *groups],
-            *([str(week["period_id"]), *bars] for week, bars in zip(weeks, drawn, strict=True)),
-        )
-    ]
-    return "\n".join(["```", *(line.rstrip() for line in lines), "```"])
-
-
-def _bar(value: Decimal | int, most: Decimal | int) -> str:
-    """Return a bar and its value; negative ones, as revenue can be, have none."""
-    eighths = round(max(value, 0) * _BAR_WIDTH * 8 / most)
-    bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
-    return f"{bar} {value:,.0f}".strip()
+    most = max((week[column] for week in weeks for column in groups.values()), default=0)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("week")
+    for name in groups:
+        table.add_column(name, justify="right")
+        table.add_column(width=_BAR_WIDTH)
+    for week in weeks:
+        values = [week[column] for column in groups.values()]
+        bars = ((f"{value:,.0f}", Bar(float(max(most, 1)), 0, float(value))) for value in values)
+        table.add_row(str(week["period_id"]), *chain.from_iterable(bars))
+    drawn = StringIO()
+    Console(file=drawn, width=_CHART_WIDTH, color_system=None).print(table)
+    lines = (line.rstrip() for line in drawn.getvalue().splitlines())
+    return "\n".join(["```", *lines, "```"])
