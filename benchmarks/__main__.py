@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure, print the figures, and put them into the README."""
+"""`python -m benchmarks`: measure, print the figures, and put them into benchmarks/README.md."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

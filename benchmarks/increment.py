@@ -96,7 +96,7 @@ class _Worker(Startable):
     def _start(self, running: ExitStack) -> None:
         home = self._folder / "home"
         home.mkdir(parents=True)
-        parts = (_ROOT / "dagster.yaml", _ROOT / "deploy" / "celery.yaml")
+        parts = (_ROOT / "deploy" / "dagster.yaml", _ROOT / "deploy" / "celery.yaml")
         (home / "dagster.yaml").write_text("".join(part.read_text() for part in parts))
         (port,) = free_ports(1)
         broker = f"redis://{LOOPBACK}:{port}/0"

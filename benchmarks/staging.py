@@ -29,7 +29,7 @@ from etl_assets.staging.load import stage
 
 _HERE = Path(__file__).parent
 _BUCKET = "benchmarks"
-_SHARES = {"77 % copies": 0.77, "no copies": 0.0}
+_SHARES = {"77 % duplicates": 0.77, "no duplicates": 0.0}
 # Each with how many times faster we are to be.
 _PEERS = {
     "to_sql": ("pandas and to_sql", 10),
@@ -155,7 +155,7 @@ def beside_peers(files: Files, folder: Path, *, rounds: int) -> Iterator[Figure]
     )
     for (what, times), seconds in zip(_PEERS.values(), theirs, strict=True):
         yield Pair(seconds, ours).ratio(
-            f"{what}, 1,000,000 rows, 77 % copies", "from S3 to staging", at_least(times)
+            f"{what}, 1,000,000 rows, 77 % duplicates", "from S3 to staging", at_least(times)
         )
 
 

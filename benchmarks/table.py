@@ -1,4 +1,4 @@
-"""The table of the figures: printed, and kept in the README."""
+"""The table of the figures: printed, and written into this folder's README."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.measure import Figure, Target
 from etl_assets.cli.output import print_table
 
-_README = Path(__file__).parents[1] / "README.md"
+_README = Path(__file__).with_name("README.md")
 _BEGIN = "<!-- make bench and make bench-big write this table -->\n"
 _END = "<!-- up to here -->\n"
 _COLUMNS = ("benchmark", "what", "against", "measured", "spread", "target", "met")
@@ -18,7 +18,7 @@ def show(name: str, figures: Sequence[Figure]) -> None:
 
 
 def keep(name: str, figures: Sequence[Figure], *, names: Sequence[str]) -> None:
-    """Put the figures of a benchmark into the README, in place of its earlier ones.
+    """Put the figures of a benchmark into the table, in place of its earlier ones.
 
     Those of others stay; `names` are all there are, in the order of the table.
     """

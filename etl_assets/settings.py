@@ -247,7 +247,8 @@ class ObjectStoreSettings(Settings):
 class PartitionSettings(Settings):
     """Which days there are."""
 
-    start_day: Day = Field(alias="ETL_START_DATE")
+    # Before every file seen. What is expected begins with the oldest report anyway.
+    start_day: Day = Field(default=date(2022, 1, 1), alias="ETL_START_DATE")
     end_day: Day | None = Field(default=None, alias="ETL_END_DATE")
     timezone: Annotated[str, AfterValidator(_time_zone)] = Field(
         default="Europe/Moscow", alias="ETL_TIMEZONE"

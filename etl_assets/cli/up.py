@@ -57,7 +57,7 @@ def _parts() -> Generator[Mapping[str, str]]:
         if not DagsterSettings.read().home:
             raise ConfigurationError(
                 "DAGSTER_HOME is not set: set it to the folder of a dagster.yaml, such as this "
-                "project's (see .env.example)"
+                "project's deploy/ (see .env.example)"
             )
         yield {}
         return

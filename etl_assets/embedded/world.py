@@ -127,7 +127,7 @@ class EmbeddedWorld(Startable):
         """Return the variables that make Dagster keep its runs in this world, and set it up."""
         home = self._folder / "dagster"
         home.mkdir(exist_ok=True)
-        shutil.copyfile(package_file("dagster.yaml"), home / "dagster.yaml")
+        shutil.copyfile(package_file("deploy/dagster.yaml"), home / "dagster.yaml")
         url = self.postgres.url(DAGSTER)
         return {
             "DAGSTER_HOME": str(home),

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from etl_assets.embedded.simulator import Fault, GivenFiles
+from etl_assets.planning.planner import Load
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.support.command_line import Etl
 from etl_assets_tests.support.files import (
@@ -90,6 +91,20 @@ def test_days_of_the_report_that_are_not_wanted_are_left_out_and_named(
     assert "Left out: 2024-02-26 of the report, before ETL_START_DATE (2024-02-27)" in said
     assert "Left out: 2024-02-28 of the report, after the last day (2024-02-27)" in said
     assert pipeline.loads() == [(TUESDAY,)]
+
+
+def test_without_a_first_day_nothing_before_the_report_is_loaded_or_missing(
+    etl: Etl, pipeline: Pipeline, environment: pytest.MonkeyPatch
+) -> None:
+    environment.delenv("ETL_START_DATE")
+    assert "Left out" not in etl("backfill").stderr
+    assert pipeline.loads() == [(MONDAY,), (TUESDAY,), (WEDNESDAY,)]
+    assert pipeline.planner().next() == Load(THURSDAY)
+    assert etl("status").stdout.splitlines()[-2:] == [
+        "3 days loaded, 2 missing:",
+        "  2024-02-29 to 2024-03-01 (2 days)",
+    ]
+    assert etl("rebuild").stderr.count("Left out") == 0
 
 
 def test_a_report_with_no_day_that_is_wanted_says_so(

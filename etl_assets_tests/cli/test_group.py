@@ -25,16 +25,15 @@ SOURCE = {
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
 }
-DAYS = {"ETL_START_DATE"}
 NEEDS = {
     "migrate": WAREHOUSE,
-    "backfill": WAREHOUSE | SOURCE | DAYS,
-    "increment": WAREHOUSE | SOURCE | DAYS,
-    "rebuild": WAREHOUSE | DAYS,
-    "status": WAREHOUSE | DAYS,
+    "backfill": WAREHOUSE | SOURCE,
+    "increment": WAREHOUSE | SOURCE,
+    "rebuild": WAREHOUSE,
+    "status": WAREHOUSE,
     "retention": WAREHOUSE,
     "rejected": WAREHOUSE,
-    "adopt": WAREHOUSE | DAYS | {"OLD_WAREHOUSE_URL"},
+    "adopt": WAREHOUSE | {"OLD_WAREHOUSE_URL"},
     "compare": WAREHOUSE | {"OLD_WAREHOUSE_URL"},
 }
 
@@ -87,7 +86,7 @@ def test_wrong_use_says_how_to_get_help(etl: Etl, arguments: list[str]) -> None:
 def test_each_missing_setting_is_named_in_a_line(
     etl: Etl, environment: pytest.MonkeyPatch, command: str
 ) -> None:
-    for name in WAREHOUSE | SOURCE | DAYS:
+    for name in WAREHOUSE | SOURCE:
         environment.delenv(name)
     result = etl(command, code=2)
     lines = result.stderr.splitlines()

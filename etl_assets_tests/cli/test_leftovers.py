@@ -114,7 +114,7 @@ def leftovers(
 ) -> Leftovers:
     home = tmp_path / "home"
     home.mkdir()
-    shutil.copy(package_file("dagster.yaml"), home)
+    shutil.copy(package_file("deploy/dagster.yaml"), home)
     storage = make_database("template0")
     environment.setenv("DAGSTER_HOME", str(home))
     environment.setenv(

@@ -57,7 +57,7 @@ def test_all_is_well(etl: Etl, pipeline: Pipeline) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "complaint"),
     [
-        ("ETL_START_DATE", "", ("settings", "ETL_START_DATE is not set")),
+        ("ETL_START_DATE", "soon", ("settings", "ETL_START_DATE is malformed")),
         ("ETL_MAX_REJECTED_SHARE", "2", ("settings", "ETL_MAX_REJECTED_SHARE is malformed")),
         ("ETL_ALARM_WEBHOOK_URL", "hush", ("settings", "ETL_ALARM_WEBHOOK_URL is malformed")),
         ("ETL_KEEP_RUNS_DAYS", "10", ("settings", "ETL_KEEP_RUNS_DAYS is malformed")),

@@ -19,6 +19,6 @@ def instance(
     url = make_database("template0").replace("postgresql://", "postgresql+psycopg2://")
     environment.setenv("DAGSTER_POSTGRES_URL", url)
     environment.setenv("DAGSTER_EVENT_BATCH_SIZE", "50")
-    shutil.copy(package_file("dagster.yaml"), tmp_path)
+    shutil.copy(package_file("deploy/dagster.yaml"), tmp_path)
     with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(tmp_path))) as instance:
         yield instance

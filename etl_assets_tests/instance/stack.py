@@ -217,8 +217,8 @@ class Stack:
             home.mkdir(parents=True)
         workspace = (ROOT / "deploy" / "workspace.yaml").read_text()
         (self.home / "workspace.yaml").write_text(self._here(workspace))
-        shutil.copy(ROOT / "dagster.yaml", default)
-        parts = (ROOT / "dagster.yaml", ROOT / "deploy" / "celery.yaml")
+        shutil.copy(ROOT / "deploy" / "dagster.yaml", default)
+        parts = (ROOT / "deploy" / "dagster.yaml", ROOT / "deploy" / "celery.yaml")
         (celery / "dagster.yaml").write_text("".join(part.read_text() for part in parts))
 
     def _service(self, name: str) -> dict[str, Any]:

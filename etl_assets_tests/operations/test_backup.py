@@ -49,7 +49,7 @@ def owner(
 def dagster_home(owner: pytest.MonkeyPatch, make_database: MakeDatabase, tmp_path: Path) -> Path:
     home = tmp_path / "dagster"
     home.mkdir()
-    shutil.copy(package_file("dagster.yaml"), home)
+    shutil.copy(package_file("deploy/dagster.yaml"), home)
     owner.setenv("DAGSTER_HOME", str(home))
     owner.setenv("DAGSTER_POSTGRES_URL", dagster_url(make_database("template0")))
     return home
