@@ -13,7 +13,10 @@ from urllib.parse import urlsplit
 import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
-from dagster._core.storage.tags import PARTITION_NAME_TAG
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+)
 from pydantic import SecretStr
 
 from etl_assets.clients.transactions import loading
@@ -135,7 +138,8 @@ def test_what_could_not_be_posted_is_posted_by_the_next_tick(
         tick(pipeline, cursor)
     receiver.answer = 200
     tick(pipeline, cursor)
-    assert receiver.texts[0] == receiver.texts[1]
+    first, _, second = receiver.texts
+    assert first == second
 
 
 @pytest.mark.parametrize(
@@ -223,7 +227,7 @@ def test_a_planner_that_takes_too_long_does_not_silence_the_runs_that_failed(
 def run_of_no_day(pipeline: Pipeline, status: dg.DagsterRunStatus) -> dg.DagsterRun:
     """Let there be a run whose tag, which anybody can give it, names no day."""
     job = build_defs(PartitionSettings.read()).resolve_job_def(ORDER_INCREMENT)
-    tags = {PARTITION_NAME_TAG: "soon"}
+    tags = {ASSET_PARTITION_RANGE_START_TAG: "soon", ASSET_PARTITION_RANGE_END_TAG: "later"}
     return pipeline.instance.create_run_for_job(job, status=status, tags=tags)
 
 

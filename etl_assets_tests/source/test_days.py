@@ -67,7 +67,8 @@ def test_a_report_is_looked_at_once_for_all_its_days(
 
 
 def test_without_any_report_no_day_is_known(pipeline: Pipeline) -> None:
-    with pytest.raises(DayNotInSource, match=f"{MONDAY}: no report was asked for yet: etl-assets"):
+    says = f"{MONDAY}: no report was asked for yet. What to do: etl-assets backfill"
+    with pytest.raises(DayNotInSource, match=says):
         pipeline.source.find([MONDAY], Choice.kept)
 
 
