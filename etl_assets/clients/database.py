@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import SecretStr
 
-from etl_assets.clients.database_faults import database_fault
+from etl_assets.clients.database_faults import database_fault, not_opened
 from etl_assets.clients.retries import RETRY_SECONDS, Transient, retried_for
 from etl_assets.errors import EtlError
 from etl_assets.sql import statement, statements
@@ -18,7 +18,9 @@ from etl_assets.sql import statement, statements
 if TYPE_CHECKING:
     import psycopg
 
-    from etl_assets.clients.connection import SettledConnection as Connection
+    from etl_assets.clients.connection import SettledConnection
+
+    Connection = SettledConnection
 else:
     # Importing the driver takes a sixth of the time that importing Dagster does, so it is left to
     # whoever connects.
@@ -58,34 +60,24 @@ class Database:
         self._answer_seconds = answer_seconds
 
     def open(self) -> Connection:
-        """Open a connection in autocommit mode; the driver's errors come as they are.
+        """Open a connection in autocommit mode.
 
         Its settings are those of `sql/clients/settings.sql`, in each transaction and each statement
         alone. No statement is prepared on the server, where a pool may give the next to another
         session.
         Dictionaries are sent as jsonb, and rows are dictionaries.
+
+        Raises:
+            Transient: it can't be opened now, and that is expected to pass.
+            EtlError: it can't be opened.
         """
         from psycopg import IsolationLevel
-        from psycopg.rows import dict_row
         from psycopg.types.json import JsonbDumper
 
         from etl_assets.clients.connection import SettledConnection
 
         with ExitStack() as stack:
-            connection = SettledConnection.connect(
-                self._url.get_secret_value(),
-                autocommit=True,
-                row_factory=dict_row,
-                # From the beginning, so that the address and the environment can't name another.
-                client_encoding="UTF8",
-                prepare_threshold=None,
-                connect_timeout=max(2, int(self._answer_seconds or 10)),
-                fallback_application_name="etl_assets",
-                # A server that vanishes without a word is noticed after a minute, not two hours.
-                keepalives_idle=30,
-                keepalives_interval=10,
-                keepalives_count=3,
-            )
+            connection = self._connect(SettledConnection)
             stack.callback(connection.close)
             connection.adapters.register_dumper(dict, JsonbDumper)
             connection.isolation_level = IsolationLevel.READ_COMMITTED
@@ -93,6 +85,33 @@ class Database:
             connection.on_long_wait = self._report_wait
             stack.pop_all()
         return connection
+
+    def _connect(self, kind: "type[SettledConnection]") -> "SettledConnection":
+        from psycopg import OperationalError
+        from psycopg.conninfo import make_conninfo
+        from psycopg.rows import dict_row
+
+        from etl_assets.clients.session_start import why_not_opened
+
+        seconds = max(2, int(self._answer_seconds or 10))
+        conninfo = make_conninfo(
+            self._url.get_secret_value(),
+            # From the beginning, so that the address and the environment can't name another.
+            client_encoding="UTF8",
+            connect_timeout=seconds,
+            fallback_application_name="etl_assets",
+            # A server that vanishes without a word is noticed after a minute, not two hours.
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=3,
+        )
+        try:
+            return kind.connect(
+                conninfo, autocommit=True, row_factory=dict_row, prepare_threshold=None
+            )
+        except OperationalError as error:
+            why = why_not_opened(conninfo, error, seconds)
+            raise not_opened(error, why, self.name, self.setting) from None
 
     @contextmanager
     def session(self) -> Generator[Connection]:
@@ -154,7 +173,7 @@ class Database:
         from psycopg import Error
 
         # The wait goes on, whatever becomes of the report.
-        with suppress(Error, EtlError), closing(self.open()) as connection:
+        with suppress(Error, EtlError, Transient), closing(self.open()) as connection:
             connection.on_long_wait = None
             connection.answer_seconds = _REPORT_SECONDS
             blocking = rows(connection, "clients/blocking_sessions", {"pid": server_process})

@@ -3,7 +3,6 @@
 What is said is the server's message, never its details, which quote rows.
 """
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -13,19 +12,10 @@ from etl_assets.errors import EtlError
 if TYPE_CHECKING:
     import psycopg
 
-# What the driver says of a connection that could not be made has no SQLSTATE.
-_REFUSED_LOGIN = re.compile(
-    r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry"
-    r"|not permitted to log in|permission denied|not currently accepting connections"
-    r"|invalid (URI|connection|port|integer)|definition of service|service file"
-)
-# Not all that names SSL: a connection that breaks off does too.
-_REFUSED_TLS = re.compile(
-    r"certificate|does not support SSL|ssl\w* value|SSL error: (?!unexpected eof)", re.IGNORECASE
-)
-_NO_CONNECTION_FREE = re.compile(r"too many (clients|connections)|connection slots are reserved")
+    from etl_assets.clients.session_start import Why
 
 _WRONG_VALUE = "22"
+_NO_CONNECTION_FREE = "53300"
 
 _RUNS = "Check that it runs, and its log"
 _HELD = "Another session holds what this one needs: pg_stat_activity shows which"
@@ -48,6 +38,9 @@ _PASSING = {
 }
 """Faults that pass, by SQLSTATE or its class, and what to do about one that goes on."""
 
+# A connection pool gives each of its own errors 08P01, that of a wrong password too.
+_PASSING_AT_START = {state: remedy for state, remedy in _PASSING.items() if state != "08"}
+
 _LASTING = {
     "25006": "It is a standby, or default_transaction_read_only is on: give {setting} the primary's"
     " address, or have that switched off",
@@ -64,11 +57,11 @@ def database_fault(error: "psycopg.Error", name: str, setting: str) -> EtlError 
     from psycopg import OperationalError
 
     if error.sqlstate is None and isinstance(error, OperationalError):
-        return _without_state(database_says(error), name, setting)
-    if remedy := _of_state(error, _PASSING):
+        return Transient(f"{name} broke off: {database_says(error)}. {_RUNS}")
+    if remedy := _of_state(error.sqlstate, _PASSING):
         return Transient(f"{name} broke off: {database_says(error)}. {remedy}")
     says = f"{name} says: {database_says(error)} (SQLSTATE {error.sqlstate})"
-    if remedy := _of_state(error, _LASTING):
+    if remedy := _of_state(error.sqlstate, _LASTING):
         return EtlError(f"{says}. {remedy.format(setting=setting)}")
     return EtlError(says)
 
@@ -81,21 +74,35 @@ def database_says(error: "psycopg.Error") -> str:
     return error.diag.message_primary or " ".join(str(error).split())
 
 
-def _without_state(message: str, name: str, setting: str) -> EtlError | Transient:
-    """Return what is wrong where the connection could not be made, or was lost."""
-    if _REFUSED_TLS.search(message):
-        return EtlError(
-            f"TLS with {name[0].lower()}{name[1:]}'s server failed: {message}. Check the host, "
-            f"sslmode and sslrootcert in {setting}"
-        )
-    if _REFUSED_LOGIN.search(message):
-        return EtlError(f"{name} can't be opened: {message}. Check {setting}")
-    if _NO_CONNECTION_FREE.search(message):
-        return Transient(f"{name} has no connection free: {message}. {_FREE_CONNECTIONS}")
-    return Transient(f"{name} could not be reached: {message}. Check that it runs, and {setting}")
+def not_opened(
+    error: "psycopg.OperationalError", why: "Why", name: str, setting: str
+) -> EtlError | Transient:
+    """Return what is wrong with a database whose connection could not be made.
+
+    What a server itself answers is taken to last, unless its SQLSTATE is known to pass: a password
+    that is tried again and again gets its user locked.
+    """
+    from etl_assets.clients.session_start import Start
+
+    message = database_says(error)
+    match why.start:
+        case Start.NO_TLS:
+            return EtlError(
+                f"TLS with {name[0].lower()}{name[1:]}'s server failed: {message}. Check the host, "
+                f"sslmode and sslrootcert in {setting}"
+            )
+        case Start.ANSWERED if why.state == _NO_CONNECTION_FREE:
+            return Transient(f"{name} has no connection free: {message}. {_FREE_CONNECTIONS}")
+        case Start.ANSWERED if not (why.is_pooler_busy or _of_state(why.state, _PASSING_AT_START)):
+            return EtlError(f"{name} can't be opened: {message}. Check {setting}")
+        case Start.REFUSED_HERE:
+            return EtlError(f"{name} can't be opened: {message}. Check {setting}")
+        case _:
+            return Transient(
+                f"{name} could not be reached: {message}. Check that it runs, and {setting}"
+            )
 
 
-def _of_state(error: "psycopg.Error", remedies: Mapping[str, str]) -> str | None:
-    """Return the remedy for an error's SQLSTATE, or None where there is none."""
-    state = error.sqlstate or ""
-    return next((remedies[known] for known in remedies if state.startswith(known)), None)
+def _of_state(state: str | None, remedies: Mapping[str, str]) -> str | None:
+    """Return the remedy for a SQLSTATE, or None where there is none."""
+    return next((remedies[known] for known in remedies if (state or "").startswith(known)), None)

@@ -239,7 +239,6 @@ def test_without_its_authoritys_certificate_a_warehouse_is_refused_at_once(encry
     [
         ("require", "server does not support SSL"),
         ("verify-full&sslrootcert=system", "server does not support SSL"),
-        ("always", 'invalid sslmode value: "always"'),
     ],
 )
 def test_tls_that_cannot_be_had_is_not_done_without(

@@ -62,7 +62,7 @@ def test_a_run_says_in_its_log_whom_it_waits_for(pipeline: Pipeline) -> None:
             entry.user_message
             for run in pipeline.instance.get_runs()
             for entry in pipeline.instance.all_logs(run.run_id)
-            if "process" in entry.user_message
+            if "waiting for" in entry.user_message
         ]
 
     with ThreadPoolExecutor(1) as pool:

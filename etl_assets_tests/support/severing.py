@@ -21,10 +21,12 @@ class Severing:
 
     Attributes:
         messages: how many messages of clients came since the last `sever`.
+        connections: how many connections were made.
     """
 
     def __init__(self, url: str) -> None:
         self.messages = 0
+        self.connections = 0
         self._lock = Lock()
         self._at: int | None = None
         self._answered = False
@@ -88,7 +90,12 @@ class Severing:
             self._at, self._answered, self._for_good, self._do = message, answered, for_good, do
             self.messages = 0
 
+    def answer(self, data: bytes) -> bytes:
+        """Return what a client gets of what the server sends: all of it, as it is."""
+        return data
+
     def _relay(self, client: socket.socket) -> None:
+        self.connections += 1
         if self.has_severed and self._for_good:
             return
         try:
@@ -104,7 +111,7 @@ class Severing:
                     data = _receive(source)
                     if not data or (source is client and self._breaks_at(data, server)):
                         return
-                    target.sendall(data)
+                    target.sendall(self.answer(data) if source is server else data)
 
     def _breaks_at(self, message: bytes, server: socket.socket) -> bool:
         """Count a client's message; if it is the one, do what happens then, and return True."""
