@@ -1,4 +1,4 @@
-"""Order logs of any size and share of copies, in the likeness of the source's."""
+"""Order logs of any size and share of duplicates, in the likeness of the source's."""
 
 import hashlib
 from collections.abc import Iterator
@@ -23,25 +23,25 @@ _ITEMS = (
     *("Лампочка LED", "Ручка шариковая", "Томаты", "Хлеб ржаной"),
 )
 _ROWS_AT_ONCE = 100_000
-# Copies come soon after, as in the source: some hundred orders over and over.
+# Duplicates come soon after, as in the source: some hundred orders over and over.
 _BATCH = 200
 
 
-def write_orders(path: Path, rows: int, copies: float) -> None:
-    """Write an increment of so many rows, of which a share (0 to 1) are copies."""
+def write_orders(path: Path, rows: int, duplicates: float) -> None:
+    """Write an increment of so many rows, of which a share (0 to 1) are duplicates."""
     with path.open("wb") as file:
         file.write(_HEADER)
-        for part in _parts(rows, copies):
+        for part in _parts(rows, duplicates):
             part.write_csv(file, include_header=False, line_terminator="\r\n", quote_style="never")
 
 
-def _parts(rows: int, copies: float) -> Iterator[pl.DataFrame]:
+def _parts(rows: int, duplicates: float) -> Iterator[pl.DataFrame]:
     for first_row in range(0, rows, _ROWS_AT_ONCE):
         count = min(_ROWS_AT_ONCE, rows - first_row)
-        first_order = round(first_row * (1 - copies))
-        orders = _orders(first_order, max(1, round(count * (1 - copies))))
+        first_order = round(first_row * (1 - duplicates))
+        orders = _orders(first_order, max(1, round(count * (1 - duplicates))))
         row = pl.int_range(count, dtype=pl.Int64, eager=True)
-        rows_of_batch = round(_BATCH / (1 - copies))
+        rows_of_batch = round(_BATCH / (1 - duplicates))
         order = row // rows_of_batch * _BATCH + row % rows_of_batch % _BATCH
         yield orders[order.clip(0, len(orders) - 1)].with_row_index("id", offset=1 + first_row)
 

@@ -1,7 +1,7 @@
 """What people use to load such a file; run by a Python that has peers.txt, it knows nothing of us.
 
-`python peers.py NAME` reads an object's CSV, drops the copies, puts the rows into the table `peer`,
-and prints how many seconds that took. Object and database are named by the environment.
+`python peers.py NAME` reads an object's CSV, drops the duplicates, puts the rows into the table
+`peer`, and prints how many seconds that took. Object and database are named by the environment.
 """
 
 import os

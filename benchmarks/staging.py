@@ -56,9 +56,9 @@ class Files:
         """The warehouse's URL, for one who may do everything."""
         return self._parts.postgres.url(WAREHOUSE)
 
-    def put(self, key: str, rows: int, copies: float) -> None:
+    def put(self, key: str, rows: int, duplicates: float) -> None:
         """Put a file into the store, and where the server can read it."""
-        write_orders(self._server_file, rows, copies)
+        write_orders(self._server_file, rows, duplicates)
         self._server_file.chmod(0o644)
         self._client.upload_file(str(self._server_file), _BUCKET, key)
 

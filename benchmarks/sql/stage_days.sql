@@ -30,8 +30,8 @@ CROSS JOIN LATERAL (
 ) AS customer;
 
 INSERT INTO etl.staged_day (
-    partition_day, run_id, uri, etag, sha256, report_id, rows_read, copies, rejected, kept, changes,
-    seconds
+    partition_day, run_id, uri, etag, sha256, report_id, rows_read, duplicates, rejected, loaded,
+    changes, seconds
 )
 SELECT
     %(first)s::date + number::integer AS partition_day,
@@ -41,9 +41,9 @@ SELECT
     'sha256' AS sha256,
     'report' AS report_id,
     %(orders)s AS rows_read,
-    0 AS copies,
+    0 AS duplicates,
     0 AS rejected,
-    %(orders)s AS kept,
+    %(orders)s AS loaded,
     '{}' AS changes,
     '{}' AS seconds
 FROM generate_series(0, %(days)s - 1) AS number

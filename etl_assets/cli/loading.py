@@ -96,11 +96,11 @@ def _in_words(checks: Mapping[str, str]) -> list[str]:
 
 def what_became_of_rows(counts: Sequence[Mapping[str, int]]) -> str:
     """Say how many rows were read, and what became of them, in all."""
-    kept, read, copies, rejected = (
+    loaded, read, duplicates, rejected = (
         sum(count[column] for count in counts)
-        for column in ("kept", "rows_read", "copies", "rejected")
+        for column in ("loaded", "rows_read", "duplicates", "rejected")
     )
-    return f"{kept:,} orders of {read:,} rows, {copies:,} copies, {rejected:,} rejected"
+    return f"{loaded:,} orders of {read:,} rows, {duplicates:,} duplicates, {rejected:,} rejected"
 
 
 def warnings_of(
@@ -113,7 +113,7 @@ def warnings_of(
         outside: the rows of `sql/staging/rejected_outside.sql`.
     """
     for load in loads:
-        if load["changes"]["gone"] and not load["kept"]:
+        if load["changes"]["gone"] and not load["loaded"]:
             yield (
                 f"{load['partition_day']} had {load['changes']['gone']:,} orders before this load, "
                 f"and has none now. Loaded from {load['uri']}"
@@ -178,11 +178,11 @@ def pipeline(partitions: "PartitionSettings") -> Generator[Pipeline]:
 @click.option("--new-report", is_flag=True, help="Ask for a new report although there is one.")
 @click.option(
     "--report",
-    type=click.Choice(["kept", "latest"]),
-    default="kept",
+    type=click.Choice(["recorded", "latest"]),
+    default="recorded",
     show_default=True,
-    help="Take days that are loaded already from the object that they were loaded from (kept), or "
-    "from the newest report even where that rewrites them (latest; a report has no refunds).",
+    help="Take days that are loaded already from the object that they were loaded from (recorded), "
+    "or from the newest report even where that rewrites them (latest; a report has no refunds).",
 )
 @click.option(
     "--allow-empty",
@@ -234,7 +234,7 @@ def load_range(
     last: date | None = None,
     *,
     new_report: bool = False,
-    choice: str = "kept",
+    choice: str = "recorded",
     allow_empty: bool = False,
 ) -> None:
     """Load the days from first to last, by default those of the report, which is asked for.

@@ -55,12 +55,14 @@ def _open(
 @click.option("--from", "first", type=DAY, help="The first day; by default the old one's first.")
 @click.option("--to", "last", type=DAY, help="The last day, included; by default its last.")
 @click.option(
-    "--keep-copies",
+    "--keep-duplicates",
     is_flag=True,
-    help="Take each of several equal facts of a day for an order. By default they are copies, as "
-    "the source delivers them, and one is taken.",
+    help="Take each of several equal facts of a day for an order. By default they are duplicates, "
+    "as the source delivers them, and one is taken.",
 )
-def adopt(old_url: str | None, first: date | None, last: date | None, keep_copies: bool) -> None:
+def adopt(
+    old_url: str | None, first: date | None, last: date | None, keep_duplicates: bool
+) -> None:
     """Carry over from an old pipeline's database the days that were not loaded from the source.
 
     OLD_URL is its address, postgresql://user@host:5432/database; by default OLD_WAREHOUSE_URL of
@@ -90,7 +92,7 @@ def adopt(old_url: str | None, first: date | None, last: date | None, keep_copie
     old, warehouse = _open(old_url, PartitionSettings, retried=True)
     began = time.monotonic()
     with progress("Adopting"):
-        done = adopt_days(warehouse, old, first=first, last=last, keep_copies=keep_copies)
+        done = adopt_days(warehouse, old, first=first, last=last, keep_duplicates=keep_duplicates)
     seconds = time.monotonic() - began
     for days, what in (
         (done.from_source, "Left alone, for they were loaded from the source"),
@@ -144,8 +146,8 @@ def compare(
     cause adds to the old facts, of a week to all of them. These are known of old pipelines:
 
     \b
-      copies counted            the source sends most orders many times
-      copies as facts           the same, with a fact for each
+      duplicates counted        the source sends most orders many times
+      duplicates as facts       the same, with a fact for each
       orders collapsed          all that a customer buys of an item in a day is one fact
       refunds counted as sales  they have to be negative
       facts in quarantine here  they can't be right: etl-assets rejected says why

@@ -28,8 +28,8 @@ _RETENTION_COLUMNS = (
 _LOAD_COLUMNS = (
     "partition_day",
     "rows_read",
-    "kept",
-    "copies",
+    "loaded",
+    "duplicates",
     "rejected",
     "revenue",
     "loaded_at",

@@ -88,7 +88,7 @@ def usual_result(
     """Return the outcome of `USUAL_CHECK` for the days: `weekdays` are what it has compared."""
     unusual = {
         row["partition_day"]: f"{row['rows_read']} rows, usually {row['usual_rows']:g}; "
-        f"{row['kept']} orders, usually {row['usual_orders']:g}"
+        f"{row['loaded']} orders, usually {row['usual_orders']:g}"
         for row in weekdays
         if row["is_unusual"]
     }
@@ -103,7 +103,7 @@ def usual_result(
             **{str(day): text for day, text in list(unusual.items())[:_SHOWN_DAYS]},
             **{
                 name: float(weekdays[-1][name])
-                for name in ("rows_read", "usual_rows", "kept", "usual_orders")
+                for name in ("rows_read", "usual_rows", "loaded", "usual_orders")
                 if weekdays
             },
         },

@@ -44,7 +44,8 @@ class Adoption:
         from_facts: those of them of which only the facts were left.
         unchanged: days that had been adopted before, just as they are.
         from_source: days of the old database that were loaded from the source, and left alone.
-        counts: what became of the rows of each day adopted: rows_read, copies, rejected, kept.
+        counts: what became of the rows of each day adopted: rows_read, duplicates, rejected,
+            loaded.
     """
 
     days: list[date]
@@ -60,18 +61,18 @@ def adopt(
     *,
     first: date | None = None,
     last: date | None = None,
-    keep_copies: bool = False,
+    keep_duplicates: bool = False,
 ) -> Adoption:
     """Carry the old database's days over, from first to last, in one transaction.
 
-    Equal facts of a day are copies, and one of them is taken, unless `keep_copies`. Safe to run
-    twice: a day whose old rows have not changed is left as it is.
+    Equal facts of a day are duplicates, and one of them is taken, unless `keep_duplicates`. Safe to
+    run twice: a day whose old rows have not changed is left as it is.
 
     Raises:
         EtlError: it is no old database, or a check failed; nothing was changed.
         FileRefused: a name in it is over a megabyte long; nothing was changed.
     """
-    wanted = {"first": first, "last": last, "keep_copies": keep_copies}
+    wanted = {"first": first, "last": last, "keep_duplicates": keep_duplicates}
     days = old.run(lambda connection: _read(old, connection, wanted))
     run_id = f"adopt-{uuid.uuid4()}"
     with loading(warehouse, list(days)):

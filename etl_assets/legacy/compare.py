@@ -1,8 +1,8 @@
 """An old pipeline's database beside the warehouse: what differs by day and by week, and why.
 
-The causes are those that are known of old pipelines: they count the source's copies, sum the orders
-of one customer and item up into one fact, count refunds as sales, and their view multiplies revenue
-by the number of the other customers. What none of them explains is said to be unexplained.
+The causes are those that are known of old pipelines: they count the source's duplicates, sum the
+orders of one customer and item up into one fact, count refunds as sales, and their view multiplies
+revenue by the number of the other customers. What none of them explains is said to be unexplained.
 """
 
 from collections import defaultdict
@@ -90,7 +90,7 @@ def compare(
         with theirs.transaction():
             of_theirs = layout(theirs)
             view = _by_week(_read_view(theirs)) if of_theirs.has_retention else {}
-            wanted = {**span, **of_theirs.keys, "keep_copies": True}
+            wanted = {**span, **of_theirs.keys, "keep_duplicates": True}
             old_facts = old.stream(theirs, "legacy/adopt/facts", wanted)
             with warehouse.session() as ours:
                 ours.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -174,7 +174,7 @@ def _by_week(figures: Sequence[Row]) -> dict[date, Row]:
 # --- Why ------------------------------------------------------------------------------------------
 
 _CAUSES = {
-    "copies": ("copies counted", True),
+    "duplicates": ("duplicates counted", True),
     "in_quarantine": ("facts in quarantine here", True),
     "only_old": ("facts only in the old database", False),
     "only_new": ("orders only in the warehouse", False),
@@ -198,7 +198,7 @@ def _causes_of_grouping(parts: Sequence[Row]) -> Iterator[_Cause]:
     if collapsed := _total(parts, "collapsed"):
         yield _Cause(f"orders collapsed (-{collapsed:,})")
     if repeated := _total(parts, "repeated"):
-        yield _Cause(f"copies as facts (+{repeated:,})")
+        yield _Cause(f"duplicates as facts (+{repeated:,})")
 
 
 def _causes_of_sum(parts: Sequence[Row], figure: str) -> Iterator[_Cause]:
@@ -208,7 +208,7 @@ def _causes_of_sum(parts: Sequence[Row], figure: str) -> Iterator[_Cause]:
         # Not the sums: what differs up and what differs down can cancel out.
         if _total(of_cause, f"{figure}_differ"):
             more = _total(of_cause, f"more_{figure}")
-            times = _times(parts, figure) if cause == "copies" else ""
+            times = _times(parts, figure) if cause == "duplicates" else ""
             yield _Cause(f"{text}{times} ({more:+,})", is_known)
 
 
@@ -220,7 +220,7 @@ def _causes_of_sign(parts: Sequence[Row], figure: str) -> Iterator[_Cause]:
 
 def _times(parts: Sequence[Row], figure: str) -> str:
     """Say how many times each order was counted on average, where nothing else differs."""
-    counted = [*_parts_of(parts, "copies"), *_parts_of(parts, "same")]
+    counted = [*_parts_of(parts, "duplicates"), *_parts_of(parts, "same")]
     new, more = _total(counted, f"new_{figure}"), _total(counted, f"more_{figure}")
     return f" ×{1 + more / new:.1f}" if new * more > 0 else ""
 

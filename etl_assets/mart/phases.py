@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-PHASES = ("read", "drop_copies", "parse", "copy", "mart")
+PHASES = ("read", "drop_duplicates", "parse", "copy", "mart")
 
 
 def in_order(seconds: Mapping[str, float]) -> dict[str, float]:

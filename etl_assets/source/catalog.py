@@ -44,7 +44,7 @@ class Choice(StrEnum):
     Dagster takes an enum by its names, so those are what one writes in a run's configuration.
     """
 
-    kept = "kept"
+    recorded = "recorded"
     """The one that it was loaded from."""
     latest = "latest"
     """The newest, as if it had never been loaded."""
@@ -155,7 +155,7 @@ class Source:
         Raises:
             EtlError: none of the objects could be looked at.
         """
-        uris = sorted({load["uri"] for load in self._kept(days).values()})
+        uris = sorted({load["uri"] for load in self._recorded(days).values()})
         with ThreadPoolExecutor(_LOOKS_AT_ONCE) as pool:
             looks = [pool.submit(self._look, uri) for uri in uris]
         now: dict[str, str] = {}
@@ -182,14 +182,14 @@ class Source:
             DayNotInSource: the source does not have some of them; all of those are named.
         """
         is_rewrite = choice is Choice.latest
-        kept = {} if is_rewrite else self._kept(days)
+        recorded = {} if is_rewrite else self._recorded(days)
         reports = self.reports()
         # The days of a report share its object, which is looked at once.
         seen: dict[str, StoredObject | None] = {}
         found: list[RawFile] = []
         missing: list[NotThere] = []
         for day in days:
-            answer = self._find(day, kept.get(day), reports, seen)
+            answer = self._find(day, recorded.get(day), reports, seen)
             if isinstance(answer, RawFile):
                 found.append(replace(answer, is_rewrite=is_rewrite))
             else:
@@ -203,7 +203,7 @@ class Source:
 
     def find_next(self, day: date) -> RawFile | NotThere:
         """Return the object that holds a day, or why there is none."""
-        return self._find(day, self._kept([day]).get(day), self.reports(), {})
+        return self._find(day, self._recorded([day]).get(day), self.reports(), {})
 
     def _poll(self, task_id: str, on_wait: Callable[[str], None]) -> Report:
         retrying = Retrying(
@@ -238,7 +238,7 @@ class Source:
             },
         )
 
-    def _kept(self, days: Sequence[date]) -> dict[date, dict[str, Any]]:
+    def _recorded(self, days: Sequence[date]) -> dict[date, dict[str, Any]]:
         """Return from where the days are staged; adopted days never came from the source."""
         asked_for = set(days)
         staged = self._warehouse.rows("staging/staged_days")
@@ -251,12 +251,12 @@ class Source:
     def _find(
         self,
         day: date,
-        kept: Mapping[str, Any] | None,
+        recorded: Mapping[str, Any] | None,
         reports: Sequence[Report],
         seen: dict[str, StoredObject | None],
     ) -> RawFile | NotThere:
         """Return the object that holds a day; `seen` are the objects looked at already."""
-        place = self._place(day, kept, reports)
+        place = self._place(day, recorded, reports)
         if isinstance(place, NotThere):
             return place
         for uri in place.uris:
@@ -267,14 +267,14 @@ class Source:
         return NotThere([day], f"{place.if_gone} ({', '.join(place.uris)})", advice=place.advice)
 
     def _place(
-        self, day: date, kept: Mapping[str, Any] | None, reports: Sequence[Report]
+        self, day: date, recorded: Mapping[str, Any] | None, reports: Sequence[Report]
     ) -> "_Place | NotThere":
         """Return where a day is to be, by the rules above; the object store is not asked."""
-        if kept is not None:
+        if recorded is not None:
             return _Place(
-                [kept["uri"]],
-                kept["report_id"],
-                kept["increment_id"],
+                [recorded["uri"]],
+                recorded["report_id"],
+                recorded["increment_id"],
                 "the object that was loaded is gone",
                 "have the source put the file back, or load from the newest report: "
                 "etl-assets backfill --from {first} --to {last} --report latest",
@@ -382,7 +382,7 @@ def locate(
     days: Sequence[date],
     *,
     run_id: str,
-    choice: Choice = Choice.kept,
+    choice: Choice = Choice.recorded,
 ) -> list[RawFile]:
     """Find the objects that hold the days, record them, and return them.
 

@@ -29,7 +29,7 @@ NEEDED_COLUMNS = (
 """A file without one of them is refused."""
 
 KNOWN_COLUMNS = ("uniq_id", *NEEDED_COLUMNS, "status")
-"""The columns that make an order; rows equal in all of them are copies."""
+"""The columns that make an order; rows equal in all of them are duplicates."""
 
 ORDER_COLUMNS = ("partition_day", "line", *KNOWN_COLUMNS)
 """The columns of an order, as in staging.user_order_log."""

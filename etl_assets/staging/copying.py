@@ -1,6 +1,6 @@
 """Copying files into staging: the same for the source's objects and for days that are adopted.
 
-Reading, dropping copies, parsing and copying run side by side, each with a piece of the file in
+Reading, dropping duplicates, parsing and copying run side by side, each with a piece of the file in
 memory. The rows go straight into the table, where nobody sees them before COMMIT: over a temporary
 table it takes twice as long. The days' old rows are deleted at the end, under the writer lock, so
 that several loads can copy at once; those of another load that committed meanwhile are deleted too.
@@ -139,7 +139,7 @@ class Staged:
             day: self.changes[day]["gone"]
             for file in self.files
             for day in file.days
-            if self.changes[day]["gone"] and not file.counts_of(day)["kept"]
+            if self.changes[day]["gone"] and not file.counts_of(day)["loaded"]
         }
 
 
@@ -207,12 +207,12 @@ def _copy(connection: Connection, file: FileToCopy, number: int) -> CopiedFile:
     """Copy a file's orders into the table, and its wrong rows into a temporary one."""
     began = time.monotonic()
     replaced = rows(connection, "staging/held_days", {"days": file.days})
-    seconds = {"read": 0.0, "drop_copies": 0.0, "parse": 0.0, "copy": 0.0}
+    seconds = {"read": 0.0, "drop_duplicates": 0.0, "parse": 0.0, "copy": 0.0}
     log = OrderLog(file.read(), *file.covers, contradicted=file.contradicted)
 
-    def drop_copies(piece: CsvPiece) -> None:
-        with _added_to(seconds, "drop_copies"):
-            lines = log.without_line_copies(piece)
+    def drop_duplicates(piece: CsvPiece) -> None:
+        with _added_to(seconds, "drop_duplicates"):
+            lines = log.without_line_duplicates(piece)
         parse_beside(partial(parse, lines))
 
     def parse(lines: CsvPiece | NewLines) -> None:
@@ -227,7 +227,7 @@ def _copy(connection: Connection, file: FileToCopy, number: int) -> CopiedFile:
             _cancelled_if_interrupted(connection),
         ):
             for piece in _timed(log.csv_pieces(), seconds, "read"):
-                drop_beside(partial(drop_copies, piece))
+                drop_beside(partial(drop_duplicates, piece))
         log.finish()
     except FileRefused as error:
         raise FileRefused(
@@ -356,13 +356,13 @@ def _swap(connection: Connection, files: Sequence[CopiedFile]) -> dict[date, dic
     replaced = staged.union(*(file.replaced for file in files)) & counts.keys()
     of_days = {"days": sorted(replaced)}
     before = {row["partition_day"]: row for row in rows(connection, "staging/swap_days", of_days)}
-    _require_copied(connection, {day: counts[day]["kept"] for day in of_days["days"]})
+    _require_copied(connection, {day: counts[day]["loaded"] for day in of_days["days"]})
     nothing = {"orders": 0, "still_there": 0, "altered": 0, "revenue": Decimal(0)}
     changes: dict[date, dict[str, Any]] = {}
     for day, count in counts.items():
         old = before.get(day, nothing)
         changes[day] = {
-            "added": count["kept"] - old["still_there"],
+            "added": count["loaded"] - old["still_there"],
             "gone": old["orders"] - old["still_there"],
             "altered": old["altered"],
             "revenue_before": old["revenue"],
@@ -371,14 +371,14 @@ def _swap(connection: Connection, files: Sequence[CopiedFile]) -> dict[date, dic
     return changes
 
 
-def _require_copied(connection: Connection, kept: dict[date, int]) -> None:
+def _require_copied(connection: Connection, loaded: dict[date, int]) -> None:
     """Check that the days hold what was copied and nothing else.
 
     A row that is as old as transaction numbers take to come round, 2³² transactions, can have the
     number of this one and be taken for new.
     """
-    held = rows(connection, "staging/count_days", {"days": list(kept)})
-    wrong = [row["partition_day"] for row in held if row["orders"] != kept[row["partition_day"]]]
+    held = rows(connection, "staging/count_days", {"days": list(loaded)})
+    wrong = [row["partition_day"] for row in held if row["orders"] != loaded[row["partition_day"]]]
     if wrong:
         raise EtlError(
             f"Staging would hold other rows of {', '.join(map(str, wrong))} than were copied, so "

@@ -11,9 +11,9 @@ _COUNTS = pl.Schema(
     {
         "partition_day": pl.Date,
         "rows_read": pl.Int64,
-        "copies": pl.Int64,
+        "duplicates": pl.Int64,
         "rejected": pl.Int64,
-        "kept": pl.Int64,
+        "loaded": pl.Int64,
         "revenue": pl.Decimal(38, 2),
     }
 )
@@ -31,7 +31,7 @@ class Counts:
     def __init__(self) -> None:
         self._read: Counter[date | None] = Counter()
         self._rejected: Counter[date | None] = Counter()
-        self._kept: Counter[date | None] = Counter()
+        self._loaded: Counter[date | None] = Counter()
         self._revenue: dict[date | None, Decimal] = {}
         self.reasons = pl.DataFrame(schema=_REASONS)
 
@@ -39,34 +39,34 @@ class Counts:
     def by_day(self) -> pl.DataFrame:
         """What became of the rows of each day.
 
-        Columns: partition_day (null where there is no readable one), rows_read, copies, rejected,
-        kept, and revenue, that of the kept rows, refunds negative.
+        Columns: partition_day (null where there is no readable one), rows_read, duplicates,
+        rejected, loaded, and revenue, that of the loaded rows, refunds negative.
         """
         counts = [{"partition_day": day, **self.of(day)} for day in self._read]
         return pl.DataFrame(counts, _COUNTS, orient="row").sort("partition_day")
 
     def of(self, day: date | None) -> dict[str, Any]:
         """Return what became of the rows of a day, as `by_day` has it."""
-        read, rejected, kept = self._read[day], self._rejected[day], self._kept[day]
+        read, rejected, loaded = self._read[day], self._rejected[day], self._loaded[day]
         return {
             "rows_read": read,
-            "copies": read - rejected - kept,
+            "duplicates": read - rejected - loaded,
             "rejected": rejected,
-            "kept": kept,
+            "loaded": loaded,
             "revenue": self._revenue.get(day, _NONE),
         }
 
     @property
     def total(self) -> dict[str, Any]:
         """What became of all rows: the same counts as `of` a day."""
-        kept, rejected, read = (
-            sum(count.values()) for count in (self._kept, self._rejected, self._read)
+        loaded, rejected, read = (
+            sum(count.values()) for count in (self._loaded, self._rejected, self._read)
         )
         return {
             "rows_read": read,
-            "copies": read - rejected - kept,
+            "duplicates": read - rejected - loaded,
             "rejected": rejected,
-            "kept": kept,
+            "loaded": loaded,
             "revenue": sum(self._revenue.values(), start=_NONE),
         }
 
@@ -85,12 +85,12 @@ class Counts:
         """Count a piece.
 
         Args:
-            read: how many rows of each day it had, copies and rejected ones included.
-            orders: partition_day, status and typed_payment_amount of the rows that are kept.
+            read: how many rows of each day it had, duplicates and rejected ones included.
+            orders: partition_day, status and typed_payment_amount of the rows that are loaded.
             rejected: line, partition_day and reason of those that are not.
         """
         self._read += read
-        self._kept += rows_by_day(orders["partition_day"])
+        self._loaded += rows_by_day(orders["partition_day"])
         amount, is_refund = pl.col("typed_payment_amount"), pl.col("status") == "refunded"
         revenue = orders.group_by("partition_day").agg(
             amount.filter(~is_refund).sum() - amount.filter(is_refund).sum()

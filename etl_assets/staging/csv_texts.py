@@ -48,7 +48,8 @@ def read_texts(piece: CsvPiece, columns: list[str]) -> pl.LazyFrame:
     first_line = piece.line - (len(data) - len(piece.data))
     names = [*columns, SURPLUS]
     has_quotes = b'"' in data
-    # Where copies were left out there is none, and looking for one is much faster than the pattern.
+    # Where duplicates were left out there is none, and looking for one is much faster than the
+    # pattern.
     if has_quotes or (b"\r" in data and _STRAY_CARRIAGE_RETURN.search(data)):
         require_csv(data)
     try:

@@ -1,10 +1,10 @@
-"""Lines that are copies, found before they are taken apart: most of a load's time goes into that.
+"""Duplicate lines, found before lines are taken apart: most of a load's time goes into that.
 
 Three rows in four of the source are equal to an earlier one in all but `id`. Where `id` comes first
 and nothing is quoted, so are two lines that are equal after the digits that they begin with.
 
-Not every copy is found here, `OrderLog` finds the others: hashes are kept of a million lines, newer
-ones in the place of older ones, and after a while only if many are found.
+Not every duplicate is found here, `OrderLog` finds the others: hashes are kept of a million lines,
+newer ones in the place of older ones, and after a while only if many are found.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from etl_assets.staging.csv_pieces import CsvPiece
 from etl_assets.staging.seen_rows import SEEDS
 
 _TRIAL_PIECES = 4
-# Looking for copies takes a third of the time that taking the lines apart does.
+# Looking for duplicates takes a third of the time that taking the lines apart does.
 _LEAST_SHARE = 0.3
 
 _DIGITS = "0123456789"
@@ -32,14 +32,14 @@ Places = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class NewLines:
-    """The lines of a piece that are no copies.
+    """The lines of a piece that are no duplicates.
 
     Attributes:
         data: the lines.
         numbers: the number of each.
         places: where among them the lines are whose hashes are kept.
         slots: where those are kept.
-        slots_of_known: where the lines of earlier pieces are kept that copies are equal to.
+        slots_of_known: where the lines of earlier pieces are kept that duplicates are equal to.
         slots_of_repeated: where those of this piece are.
     """
 
@@ -51,7 +51,7 @@ class NewLines:
     slots_of_repeated: Places
 
 
-class LineCopies:
+class LineDuplicates:
     """Hashes of 128 bits of a file's newest lines, and the day of each."""
 
     def __init__(self, slots: int = 1 << 20) -> None:
@@ -64,7 +64,7 @@ class LineCopies:
         self._pays = True
 
     def drop(self, piece: CsvPiece) -> CsvPiece | NewLines:
-        """Leave copies out, unless the piece is to be read as it is."""
+        """Leave duplicates out, unless the piece is to be read as it is."""
         lines = _lines(piece.data) if self._pays else None
         if lines is None:
             return piece
@@ -99,7 +99,7 @@ class LineCopies:
         )
 
     def count(self, lines: NewLines, days: pl.Series) -> Counter[date | None]:
-        """Return how many copies of each day were left out; None where it can't be read.
+        """Return how many duplicates of each day were left out; None where it can't be read.
 
         To be called with what `drop` gave, in that order, once the days of `lines.numbers` are
         known. By then, or in another thread meanwhile, `drop` may be further on.
@@ -107,8 +107,8 @@ class LineCopies:
         days_of_known = self._days[lines.slots_of_known]
         days_of_new = days.to_physical().fill_null(_NO_DAY).to_numpy()
         self._days[lines.slots] = days_of_new[lines.places]
-        of_copies = np.concatenate([days_of_known, self._days[lines.slots_of_repeated]])
-        of_days, counts = np.unique(of_copies, return_counts=True)
+        of_duplicates = np.concatenate([days_of_known, self._days[lines.slots_of_repeated]])
+        of_days, counts = np.unique(of_duplicates, return_counts=True)
         read = (None if day == _NO_DAY else _EPOCH + timedelta(day) for day in of_days.tolist())
         return Counter(dict(zip(read, counts.tolist(), strict=True)))
 

@@ -133,8 +133,8 @@ def _refuse_if_mostly_wrong(file: CopiedFile, max_share: float) -> None:
     days = {str(day): file.counts_of(day) for day in file.days}
     # The file's rows of no day, or of one that it may not hold, are in its total alone.
     for what, count in {"the file": file.counts.total, **days}.items():
-        # Copies count as little among all rows as they do among the wrong ones.
-        rejected, distinct = count["rejected"], count["rows_read"] - count["copies"]
+        # Duplicates count as little among all rows as they do among the wrong ones.
+        rejected, distinct = count["rejected"], count["rows_read"] - count["duplicates"]
         if distinct and rejected / distinct > max_share:
             reasons = file.counts.reasons.sort("rows", descending=True).head(5)
             said = "; ".join(
@@ -143,8 +143,8 @@ def _refuse_if_mostly_wrong(file: CopiedFile, max_share: float) -> None:
             )
             raise FileRefused(
                 f"{file.raw_files[0].stored.uri} is refused, nothing of it was loaded: {rejected} "
-                f"of {distinct} rows of {what} are wrong, copies left out, more than the share of "
-                f"{max_share:g} (ETL_MAX_REJECTED_SHARE). {said}. Have the source deliver it "
+                f"of {distinct} rows of {what} are wrong, duplicates left out, more than the share "
+                f"of {max_share:g} (ETL_MAX_REJECTED_SHARE). {said}. Have the source deliver it "
                 "again, or accept a larger share"
             )
 
@@ -159,7 +159,7 @@ def _refuse_if_emptied(connection: Connection, files: Sequence[CopiedFile]) -> N
         raw_file
         for file in files
         for raw_file in file.raw_files
-        if not file.is_empty_increment and not file.counts_of(raw_file.partition_day)["kept"]
+        if not file.is_empty_increment and not file.counts_of(raw_file.partition_day)["loaded"]
     ]
     if not without:
         return
@@ -197,14 +197,14 @@ def _refuse_if_outdated(connection: Connection, raw_files: Sequence[RawFile]) ->
     Or that has staged them from elsewhere, whenever it was: where a day is kept, only a run that
     was told to may change.
     """
-    kept = {file.partition_day: file for file in raw_files if not file.is_rewrite}
-    found = rows(connection, "source/raw_files", {"days": list(kept), "run_ids": []})
+    recorded = {file.partition_day: file for file in raw_files if not file.is_rewrite}
+    found = rows(connection, "source/raw_files", {"days": list(recorded), "run_ids": []})
     versions = {row["partition_day"]: RawFile.from_row(row) for row in found}
     staged = rows(connection, "staging/staged_days")
     places = {row["partition_day"]: row["uri"] for row in staged if not row["is_adopted"]}
     outdated = [
         day
-        for day, file in kept.items()
+        for day, file in recorded.items()
         if versions[day] != file or places.get(day, file.stored.uri) != file.stored.uri
     ]
     if outdated:

@@ -1,12 +1,12 @@
 """Reading an order log: what becomes of each row.
 
 A file is read as text and cast afterwards, so that nothing turns into null by itself. Each row ends
-as an order, as a copy of an earlier row, or in quarantine with its reason; a file that can't be
-read for sure is refused whole.
+as an order, as a duplicate of an earlier row, or in quarantine with its reason; a file that can't
+be read for sure is refused whole.
 
 A file is read in pieces of some MiB, and what becomes of a row does not depend on where they end.
-Of a row that is no copy only hashes are kept: 34 to 69 bytes, and as many again in files of 2022
-(see `SeenRows`). Nothing else grows with the file.
+Of a row that is no duplicate only hashes are kept: 34 to 69 bytes, and as many again in files of
+2022 (see `SeenRows`). Nothing else grows with the file.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from etl_assets.source.feeds import KNOWN_COLUMNS, ORDER_COLUMNS
 from etl_assets.staging.counting import Counts, rows_by_day
 from etl_assets.staging.csv_pieces import PIECE_BYTES, CsvPiece, CsvPieces
 from etl_assets.staging.csv_texts import SURPLUS, read_texts
-from etl_assets.staging.duplicate_lines import LineCopies, NewLines
+from etl_assets.staging.duplicate_lines import LineDuplicates, NewLines
 from etl_assets.staging.header import columns_of, unknown_columns
 from etl_assets.staging.seen_rows import SEEDS, Hashes, Mask, SeenRows
 from etl_assets.staging.validation import TYPED, judge
@@ -91,7 +91,7 @@ class OrderLog:
         self._contradicted_before = len(contradicted)
         self._seen = SeenRows()
         self._seen_without_uniq_id = SeenRows()
-        self._line_copies = LineCopies()
+        self._line_duplicates = LineDuplicates()
         self._columns: dict[str, str] = {}
         self._id_is_first = False
         self._known: list[str] = []
@@ -104,18 +104,18 @@ class OrderLog:
         return self._csv.sha256
 
     def pieces(self) -> Iterator[Piece]:
-        """Read the file: `csv_pieces`, `without_line_copies` and `read` each, `finish`.
+        """Read the file: `csv_pieces`, `without_line_duplicates` and `read` each, `finish`.
 
         Raises:
             FileRefused: it can't be read for sure; what was given of it is void.
             Contradicted: some of the orders are none; that is known at the end of the file.
         """
         for piece in self.csv_pieces():
-            yield self.read(self.without_line_copies(piece))
+            yield self.read(self.without_line_duplicates(piece))
         self.finish()
 
     def csv_pieces(self) -> Iterator[CsvPiece]:
-        """Give the file's pieces, each for `without_line_copies`, in this order.
+        """Give the file's pieces, each for `without_line_duplicates`, in this order.
 
         Raises:
             FileRefused: it can't be read for sure.
@@ -135,12 +135,12 @@ class OrderLog:
         if len(self._contradicted) > self._contradicted_before:
             raise Contradicted
 
-    def without_line_copies(self, piece: CsvPiece) -> CsvPiece | NewLines:
+    def without_line_duplicates(self, piece: CsvPiece) -> CsvPiece | NewLines:
         """Leave out what is written as an earlier line is, as far as that is fast; for `read`.
 
         It can be done with the next piece while this one is read.
         """
-        return self._line_copies.drop(piece) if self._id_is_first else piece
+        return self._line_duplicates.drop(piece) if self._id_is_first else piece
 
     def read(self, piece: CsvPiece | NewLines) -> Piece:
         """Return what the rows of a piece become.
@@ -156,13 +156,13 @@ class OrderLog:
         judged = judge(texts, self._known, *self._days, has_nul=b"\0" in piece.data)
         good, wrong = _by_reason(judged)
         orders, contradicted = _by_reason(self._orders(good))
-        rejected = self._first_of_copies(wrong)
+        rejected = self._first_of_duplicates(wrong)
         if len(contradicted):
             rejected = pl.concat([rejected, contradicted.select(judged.columns)]).sort("line")
         days = judged["partition_day"]
         read = rows_by_day(days)
         if isinstance(piece, NewLines):
-            read += self._line_copies.count(piece, days)
+            read += self._line_duplicates.count(piece, days)
         self.counts.add(read, orders, rejected)
         fields = (pl.col(name).alias(shown) for name, shown in self._columns.items())
         return Piece(
@@ -173,11 +173,11 @@ class OrderLog:
             has_quotes=b'"' in piece.data,
         )
 
-    def _first_of_copies(self, wrong: pl.DataFrame) -> pl.DataFrame:
+    def _first_of_duplicates(self, wrong: pl.DataFrame) -> pl.DataFrame:
         """Drop the wrong rows that are written as an earlier one is.
 
-        One with values beyond the columns may have all of them under wrong names: it is no copy of
-        one without.
+        One with values beyond the columns may have all of them under wrong names: it is no
+        duplicate of one without.
         """
         if not len(wrong):
             return wrong
@@ -187,7 +187,7 @@ class OrderLog:
         return _where(wrong, is_new)
 
     def _orders(self, good: pl.DataFrame) -> pl.DataFrame:
-        """Drop the copies; give a reason to those that contradict each other.
+        """Drop the duplicates; give a reason to those that contradict each other.
 
         Rows written differently can still say the same: 400 and 400.00.
         """
@@ -195,7 +195,7 @@ class OrderLog:
         if "status" not in self._known:
             good = good.with_columns(status=pl.lit("shipped"))
         if "uniq_id" not in self._known:
-            # Its md5 differs where the texts do, so copies have to be known without it.
+            # Its md5 differs where the texts do, so duplicates have to be known without it.
             of_values = good[values]
             first, second = _hashes(of_values, 0), _hashes(of_values, 1)
             is_new, _ = self._seen_without_uniq_id.add(first, second, np.zeros_like(first))

@@ -39,7 +39,7 @@ class SeenRows:
         """Add rows: the two halves of their keys, and their contents.
 
         Returns which rows have a new key, and which have the key of an earlier row, of these or of
-        those before, whose contents were others. The remaining ones are copies.
+        those before, whose contents were others. The remaining ones are duplicates.
         """
         while self._count + len(first) > _MAX_LOAD * len(self._first):
             self._grow()

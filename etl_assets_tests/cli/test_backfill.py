@@ -30,7 +30,8 @@ def test_asks_for_the_report_and_loads_all_of_it_in_one_run(etl: Etl, pipeline: 
     asked, loaded = result.stdout.splitlines()
     assert asked == "The report is ready: it covers 2024-02-26 to 2024-02-28 (3 days)"
     assert loaded.startswith(
-        "Loaded 2024-02-26 to 2024-02-28 (3 days): 3 orders of 3 rows, 0 copies, 0 rejected, in "
+        "Loaded 2024-02-26 to 2024-02-28 (3 days): 3 orders of 3 rows, 0 duplicates, "
+        "0 rejected, in "
     )
     assert result.stderr.splitlines() == [
         "Asking for the report …",

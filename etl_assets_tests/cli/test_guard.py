@@ -32,7 +32,7 @@ def test_rows_of_another_day_are_counted_and_shown_with_the_day_of_the_increment
     assert pipeline.loads() == []
 
     environment.setenv("ETL_MAX_REJECTED_SHARE", "1")
-    assert "1 orders of 3 rows, 0 copies, 2 rejected, in " in etl(*OF_THURSDAY).stdout
+    assert "1 orders of 3 rows, 0 duplicates, 2 rejected, in " in etl(*OF_THURSDAY).stdout
     of_days = {
         day: [row["line"] for row in json.loads(etl("rejected", day, "--json").stdout)]
         for day in (THURSDAY, FRIDAY)
@@ -53,7 +53,7 @@ def test_rows_of_no_day_of_the_report_are_a_warning(
     )
     environment.setenv("ETL_MAX_REJECTED_SHARE", "1")
     result = etl("backfill")
-    assert "1 orders of 1 rows, 0 copies, 0 rejected" in result.stdout
+    assert "1 orders of 1 rows, 0 duplicates, 0 rejected" in result.stdout
     (warning,) = [line for line in result.stderr.splitlines() if line.startswith("Warning: ")]
     assert warning.startswith("Warning: 2 rows of s3://")
     assert f"no readable day, or none from {MONDAY} to {WEDNESDAY}" in warning
@@ -81,7 +81,7 @@ def test_an_increment_of_a_header_alone_is_loaded_with_a_warning(
     etl(*OF_THURSDAY)
     pipeline.simulator.redeliver(THURSDAY, csv_file())
     result = etl(*OF_THURSDAY)
-    assert "0 orders of 0 rows, 0 copies, 0 rejected" in result.stdout
+    assert "0 orders of 0 rows, 0 duplicates, 0 rejected" in result.stdout
     assert f"Warning: {THURSDAY} had 1 orders before this load, and has none" in result.stderr
     assert pipeline.table("f_sales") == []
     assert "Warning" not in etl(*OF_THURSDAY).stderr

@@ -31,7 +31,9 @@ def test_loads_the_next_days_in_order_until_the_source_has_no_more(
     result = etl("increment")
     assert pipeline.loads()[3:] == [(THURSDAY,), (FRIDAY,)]
     thursday, friday, nothing_more = result.stdout.splitlines()
-    assert thursday.startswith("Loaded 2024-02-29: 1 orders of 2 rows, 1 copies, 0 rejected, in ")
+    assert thursday.startswith(
+        "Loaded 2024-02-29: 1 orders of 2 rows, 1 duplicates, 0 rejected, in "
+    )
     assert friday.startswith("Loaded 2024-03-01: ")
     assert nothing_more.startswith("Nothing more to load: ")
 

@@ -65,7 +65,7 @@ def test_items_cities_and_people_are_the_real_ones(report: dict[str, bytes]) -> 
     assert both.filter(pl.col("first_name") != pl.col("first_name_right")).is_empty()
 
 
-def test_three_rows_in_four_are_exact_copies_within_their_day() -> None:
+def test_three_rows_in_four_are_exact_duplicates_within_their_day() -> None:
     rows = table(GeneratedOrders(seed=7).report(date(2023, 7, 1), LAST)["user_order_log"])
     orders = rows.drop("id").unique()
     assert orders["uniq_id"].n_unique() == orders.height

@@ -40,7 +40,7 @@ def old(make_database: MakeDatabase, environment: pytest.MonkeyPatch) -> OldPipe
 
 @pytest.fixture
 def doubled(make_database: MakeDatabase, environment: pytest.MonkeyPatch) -> OldPipeline:
-    """It has a fact for each raw row: two copies of one order, and another customer's."""
+    """It has a fact for each raw row: one order twice, and another customer's."""
     old = OldPipeline(make_database("template1"), "doubled")
     old.load(
         order(LAST_WEEK, "a"),
@@ -83,7 +83,7 @@ def test_raw_rows_where_they_are_still_there_and_facts_elsewhere(
 ) -> None:
     before = old.contents()
     result = etl("adopt")
-    assert "(2 days): 4 orders of 5 rows, 1 copies, 0 rejected" in result.stdout
+    assert "(2 days): 4 orders of 5 rows, 1 duplicates, 0 rejected" in result.stdout
     assert "Only the facts were left of 2024-02-19:" in result.stderr
     pipeline.holds({LAST_WEEK: SUMMED_UP, MONDAY: RAW_ROWS})
     assert adopted_from(pipeline) == [
@@ -177,7 +177,7 @@ def test_a_date_id_such_as_20240219_needs_no_calendar(
     assert adopted_from(pipeline) == [(LAST_WEEK, "mart.f_sales")]
 
 
-def test_equal_facts_are_copies(etl: Etl, pipeline: Pipeline, doubled: OldPipeline) -> None:
+def test_equal_facts_are_duplicates(etl: Etl, pipeline: Pipeline, doubled: OldPipeline) -> None:
     doubled.query("TRUNCATE staging.user_order_log")
     etl("adopt")
     facts = (fact(LAST_WEEK), fact(LAST_WEEK), fact(LAST_WEEK, customer_id=8, status="refunded"))
@@ -188,7 +188,7 @@ def test_equal_facts_are_orders_if_asked_for(
     etl: Etl, pipeline: Pipeline, doubled: OldPipeline
 ) -> None:
     doubled.query("TRUNCATE staging.user_order_log")
-    assert "3 orders of 3 rows, 0 copies" in etl("adopt", "--keep-copies").stdout
+    assert "3 orders of 3 rows, 0 duplicates" in etl("adopt", "--keep-duplicates").stdout
     assert pipeline.query("SELECT sum(payment_amount) FROM mart.f_sales") == [(100,)]
     etl("adopt")
     assert pipeline.query("SELECT sum(payment_amount) FROM mart.f_sales") == [(0,)]
@@ -211,7 +211,7 @@ def test_facts_that_cannot_be_orders_are_in_quarantine(
 ) -> None:
     old.query("UPDATE mart.f_sales SET quantity = 0, payment_amount = 0 WHERE customer_id = 7")
     result = etl("adopt", "--to", LAST_WEEK)
-    assert "1 orders of 2 rows, 0 copies, 1 rejected" in result.stdout
+    assert "1 orders of 2 rows, 0 duplicates, 1 rejected" in result.stdout
     assert pipeline.rejected() == [(2, LAST_WEEK, "quantity is not above zero")]
 
 
@@ -254,7 +254,7 @@ def test_nulls_are_in_quarantine_or_unknown(
     doubled.query("UPDATE mart.f_sales SET city_id = NULL WHERE id = 1")
     doubled.query("UPDATE mart.f_sales SET quantity = NULL, payment_amount = NULL WHERE id = 2")
     doubled.query("UPDATE mart.d_customer SET first_name = NULL, last_name = ''")
-    assert "1 orders of 3 rows, 0 copies, 2 rejected" in etl("adopt").stdout
+    assert "1 orders of 3 rows, 0 duplicates, 2 rejected" in etl("adopt").stdout
     assert pipeline.query("SELECT first_name, last_name FROM mart.d_customer") == [
         ("unknown", "unknown")
     ]

@@ -108,7 +108,7 @@ def test_facts_that_refer_to_the_dimensions_own_ids(etl: Etl, same: OldPipeline)
     assert json.loads(etl("compare", "--json").stdout) == []
 
 
-def test_copies_within_facts_orders_collapsed_and_a_view_that_multiplies(
+def test_duplicates_within_facts_orders_collapsed_and_a_view_that_multiplies(
     etl: Etl, open_pipeline: OpenPipeline, make_old: MakeOld
 ) -> None:
     orders = (
@@ -124,15 +124,15 @@ def test_copies_within_facts_orders_collapsed_and_a_view_that_multiplies(
     make_old("grouped").load(*orders, orders[0], orders[2], orders[2])
     assert differences(etl) == {
         (f"day {MONDAY}", "rows"): (6, 7, "orders collapsed (-1)"),
-        (f"day {MONDAY}", "quantity"): (19, 13, "copies counted ×1.5 (+6)"),
-        (f"day {MONDAY}", "revenue"): (950, 650, "copies counted ×1.5 (+300.00)"),
+        (f"day {MONDAY}", "quantity"): (19, 13, "duplicates counted ×1.5 (+6)"),
+        (f"day {MONDAY}", "revenue"): (950, 650, "duplicates counted ×1.5 (+300.00)"),
         (f"week {MONDAY}", "new_customers_count"): (2, 1, "orders collapsed (-1)"),
         (f"week {MONDAY}", "new_customers_revenue"): (
             1100,
             100,
             "multiplied by the view ×2",
             "orders collapsed (-1)",
-            "copies counted ×1.5 (+300.00)",
+            "duplicates counted ×1.5 (+300.00)",
         ),
         (f"week {MONDAY}", "returning_customers_count"): (2, 3, "orders collapsed (-1)"),
         (f"week {MONDAY}", "returning_customers_revenue"): (
@@ -140,21 +140,21 @@ def test_copies_within_facts_orders_collapsed_and_a_view_that_multiplies(
             550,
             "multiplied by the view ×2",
             "orders collapsed (-1)",
-            "copies counted ×1.5 (+300.00)",
+            "duplicates counted ×1.5 (+300.00)",
         ),
         (f"all {MONDAY}", "rows"): (6, 7, "orders collapsed (-1)"),
-        (f"all {MONDAY}", "quantity"): (19, 13, "copies counted ×1.5 (+6)"),
-        (f"all {MONDAY}", "revenue"): (950, 650, "copies counted ×1.5 (+300.00)"),
+        (f"all {MONDAY}", "quantity"): (19, 13, "duplicates counted ×1.5 (+6)"),
+        (f"all {MONDAY}", "revenue"): (950, 650, "duplicates counted ×1.5 (+300.00)"),
     }
     assert "Unexplained: 0" in etl("compare", code=1).stdout
     assert json.loads(etl("compare", "--unexplained", "--json").stdout) == []
 
 
-def test_copies_as_facts(etl: Etl, same: OldPipeline) -> None:
+def test_duplicates_as_facts(etl: Etl, same: OldPipeline) -> None:
     same.query(REPEAT, MONDAY)
     found = differences(etl)
-    assert of_day(MONDAY, found)["rows"] == (4, 2, "copies as facts (+2)")
-    assert found[f"week {MONDAY}", "new_customers_count"] == (0, 1, "copies as facts (+2)")
+    assert of_day(MONDAY, found)["rows"] == (4, 2, "duplicates as facts (+2)")
+    assert found[f"week {MONDAY}", "new_customers_count"] == (0, 1, "duplicates as facts (+2)")
 
 
 def test_refunds_counted_as_sales(etl: Etl, same: OldPipeline) -> None:
@@ -167,15 +167,15 @@ def test_refunds_counted_as_sales(etl: Etl, same: OldPipeline) -> None:
     assert found[f"week {MONDAY}", "customers_refunded"] == (0, 1, "refunds counted as sales (-1)")
 
 
-def test_copies_of_refunds_and_a_quantity_that_is_never_negative(
+def test_duplicates_of_refunds_and_a_quantity_that_is_never_negative(
     etl: Etl, same: OldPipeline
 ) -> None:
     same.query("UPDATE mart.f_sales SET quantity = abs(quantity)")
     same.query(REPEAT, TUESDAY)
     assert of_day(TUESDAY, differences(etl)) == {
-        "rows": (2, 1, "copies as facts (+1)"),
-        "quantity": (4, -2, "copies counted ×2.0 (-2)", "refunds counted as sales (+8)"),
-        "revenue": (-200, -100, "copies counted ×2.0 (-100.00)"),
+        "rows": (2, 1, "duplicates as facts (+1)"),
+        "quantity": (4, -2, "duplicates counted ×2.0 (-2)", "refunds counted as sales (+8)"),
+        "revenue": (-200, -100, "duplicates counted ×2.0 (-100.00)"),
     }
 
 
@@ -341,6 +341,6 @@ def test_all_that_differs_in_the_real_files_is_explained(
     assert found["all 2024-02-02", "revenue"] == (
         15_240_070,
         3_494_480,
-        "copies counted ×4.4 (+11,745,590.00)",
+        "duplicates counted ×4.4 (+11,745,590.00)",
     )
     assert found["all 2024-02-02", "rows"] == (6_973, 6_992, "orders collapsed (-19)")

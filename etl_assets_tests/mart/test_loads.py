@@ -111,7 +111,7 @@ def test_the_history_of_all_loads_is_kept_with_what_they_were_made_of(
     run_id = pipeline.run(MONDAY)
     redeliver(pipeline, MONDAY, *rows[:3], order(MONDAY, "y", status="refunded", payment_amount=4))
 
-    counts = pipeline.loads("rows_read, copies, rejected, kept, revenue")
+    counts = pipeline.loads("rows_read, duplicates, rejected, loaded, revenue")
     assert counts == [(203, 2, 1, 200, 2000), (4, 0, 0, 4, 26)]
     (first, second) = pipeline.loads("run_id, uri, etag, sha256, report_id, increment_id")
     assert first[0] == run_id
@@ -122,7 +122,7 @@ def test_the_history_of_all_loads_is_kept_with_what_they_were_made_of(
     assert first[2] != second[2]
     assert first[3] != second[3]
     ((seconds,), _) = pipeline.loads("seconds")
-    assert seconds.keys() == {"read", "drop_copies", "parse", "copy", "mart"}
+    assert seconds.keys() == {"read", "drop_duplicates", "parse", "copy", "mart"}
 
 
 def test_a_load_whose_answer_got_lost_is_the_newest_when_it_is_done_again(

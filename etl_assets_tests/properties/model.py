@@ -259,7 +259,7 @@ class Model:
             reading = read(version.delivery)
         except Refused as refused:
             raise FileRefused from refused
-        # Of the rows that are no copies; those of no day, or of another, are in the first.
+        # Of the rows that are no duplicates; those of no day, or of another, are in the first.
         shares = [(len(reading.rejected), len(reading.orders))] + [
             (len(reading.rejected_of(day)), len(reading.orders_of(day))) for day in days
         ]
@@ -339,7 +339,7 @@ def _covers(delivery: Delivery, day: date | None) -> bool:
 
 
 def _counts(version: Version, day: date) -> tuple[int, int, int, int]:
-    """Return the rows read, copies, rejected and kept of a day."""
+    """Return the rows read, duplicates, rejected and loaded of a day."""
     return read(version.delivery).counts_for(day)
 
 

@@ -102,7 +102,7 @@ some_row = st.builds(
 
 @dataclass(frozen=True)
 class Content:
-    """What is in a file: rows in their order, copies included; or bytes that are no such file."""
+    """What is in a file: rows in their order with duplicates, or bytes that are no such file."""
 
     rows: tuple[FileRow, ...]
     columns: tuple[str, ...] = COLUMNS
@@ -251,7 +251,7 @@ def loading(
     allow_empty: bool = False,
 ) -> Run:
     """Return a run that loads the days in the pipeline."""
-    run_id, choice = a_run(), Choice.latest if latest else Choice.kept
+    run_id, choice = a_run(), Choice.latest if latest else Choice.recorded
     return Run(
         [
             lambda: pipeline.locate(*days, choice=choice, run_id=run_id),

@@ -43,7 +43,7 @@ def report_on(pipeline: Pipeline, last_day: date) -> str:
 
 def where(pipeline: Pipeline, day: date) -> tuple[str | None, str | None]:
     """Return the report and the increment that a day is found in."""
-    (found,) = pipeline.source.find([day], Choice.kept)
+    (found,) = pipeline.source.find([day], Choice.recorded)
     return found.report_id, found.increment_id
 
 

@@ -67,7 +67,7 @@ def test_a_report_of_2022_is_read_under_its_names(pipeline: Pipeline, bucket: Bu
 def test_an_address_that_is_none_is_said(pipeline: Pipeline, url: str) -> None:
     reported(pipeline, {"user_order_log": url})
     with pytest.raises(EtlError, match="which is no address of the form https://host/bucket/key"):
-        pipeline.source.find([MONDAY], Choice.kept)
+        pipeline.source.find([MONDAY], Choice.recorded)
 
 
 @pytest.mark.parametrize("increment_id", ["../../../other", "a/./b"])
@@ -75,7 +75,7 @@ def test_an_id_that_would_lead_elsewhere_is_refused(pipeline: Pipeline, incremen
     reported(pipeline, {})
     pipeline.simulator.faults.add(answer("/get_increment", increment_id=increment_id))
     with pytest.raises(EtlError, match="which can't be a part of an address"):
-        pipeline.source.find([WEDNESDAY], Choice.kept)
+        pipeline.source.find([WEDNESDAY], Choice.recorded)
 
 
 def test_of_the_files_urls_only_what_counts_is_shown(pipeline: Pipeline) -> None:

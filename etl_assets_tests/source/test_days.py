@@ -62,14 +62,14 @@ def test_a_report_is_looked_at_once_for_all_its_days(
         return find(uri)
 
     monkeypatch.setattr(pipeline.object_store, "find", find_and_tell)
-    assert len(pipeline.source.find(WEEK, Choice.kept)) == len(WEEK)
+    assert len(pipeline.source.find(WEEK, Choice.recorded)) == len(WEEK)
     assert len(looked) == 1
 
 
 def test_without_any_report_no_day_is_known(pipeline: Pipeline) -> None:
     says = f"{MONDAY}: no report was asked for yet. What to do: etl-assets backfill"
     with pytest.raises(DayNotInSource, match=says):
-        pipeline.source.find([MONDAY], Choice.kept)
+        pipeline.source.find([MONDAY], Choice.recorded)
 
 
 def test_a_range_with_missing_days_stops_before_anything_and_names_them_all(
@@ -92,7 +92,7 @@ def test_a_day_too_early_for_an_increment_is_said_in_the_apis_words(pipeline: Pi
     report_on(pipeline, MONDAY)
     early = MONDAY - timedelta(days=40)
     with pytest.raises(DayNotInSource, match=f"{early}: Date is too early"):
-        pipeline.source.find([early], Choice.kept)
+        pipeline.source.find([early], Choice.recorded)
     missing = pipeline.source.find_next(early)
     assert getattr(missing, "kind", None) == "too early"
 
@@ -103,7 +103,7 @@ def test_a_report_whose_file_is_gone_is_said(pipeline: Pipeline, bucket: Bucket)
     uri = f"s3://{BUCKET}/" + paths["user_order_log"].partition(f"/{BUCKET}/")[2]
     bucket.delete(uri)
     with pytest.raises(DayNotInSource, match="the report's file is not in the object store"):
-        pipeline.source.find([MONDAY], Choice.kept)
+        pipeline.source.find([MONDAY], Choice.recorded)
 
 
 def test_days_that_are_missing_for_one_reason_share_a_line_and_a_command(
@@ -114,7 +114,7 @@ def test_days_that_are_missing_for_one_reason_share_a_line_and_a_command(
     ((uri,),) = pipeline.query("SELECT DISTINCT uri FROM etl.load")
     bucket.delete(uri)
     with pytest.raises(DayNotInSource) as refusal:
-        pipeline.source.find(WEEK, Choice.kept)
+        pipeline.source.find(WEEK, Choice.recorded)
     assert str(refusal.value).splitlines()[1:] == [
         f"{MONDAY} to {TUESDAY} (2 days): the object that was loaded is gone ({uri}). "
         "What to do: have the source put the file back, or load from the newest report: "

@@ -111,7 +111,7 @@ def read_file(
             pieces[0].rejected.schema if pieces else ["line", "partition_day", "fields", "reason"],
             orient="row",
         ),
-        counts.select("partition_day", "rows_read", "copies", "rejected", "kept"),
+        counts.select("partition_day", "rows_read", "duplicates", "rejected", "loaded"),
         dict(counts.select("partition_day", "revenue").rows()),
         log.unknown_columns,
         log.sha256,
@@ -167,7 +167,7 @@ def assert_equal(one: File, other: File) -> None:
 
 def assert_equal_counts(file: File, reading: oracle.Reading) -> None:
     total = file.counts.drop("partition_day").sum().row(0)
-    expected = (reading.rows, reading.copies, len(reading.rejected), len(reading.orders))
+    expected = (reading.rows, reading.duplicates, len(reading.rejected), len(reading.orders))
     assert tuple(number or 0 for number in total) == expected
     revenue = sum(order.payment_amount_signed for order in reading.orders)
     assert sum(file.revenue.values()) == revenue
@@ -175,7 +175,7 @@ def assert_equal_counts(file: File, reading: oracle.Reading) -> None:
     assert by_day == {
         day: (
             rows,
-            reading.copies_by_day.get(day, 0),
+            reading.duplicates_by_day.get(day, 0),
             len(reading.rejected_of(day)),
             len(reading.orders_of(day)),
         )

@@ -64,7 +64,7 @@ def test_a_large_file_is_read_in_parallel_as_in_one() -> None:
     assert file.orders["line"].equals(pl.Series("line", range(2, 40_002, 2)))
 
 
-def test_a_file_mostly_of_copies_is_read_as_the_model_reads_it() -> None:
+def test_a_file_mostly_of_duplicates_is_read_as_the_model_reads_it() -> None:
     rows = [{"uniq_id": f"{number**2 % 97}"} for number in range(1000)]
     wrong = [{"uniq_id": "a", "quantity": "0"}] * 9
     second_day = [{"date_time": f"{TUESDAY}T00:00:00"}] * 20
@@ -96,18 +96,18 @@ def chunks():
             early = peak()
 
 log = OrderLog(chunks(), date(2024, 2, 26), date(2024, 2, 26), contradicted=SeenRows())
-kept = sum(len(piece.orders) for piece in log.pieces())
-print(kept, peak() - early)
+loaded = sum(len(piece.orders) for piece in log.pieces())
+print(loaded, peak() - early)
 """
 """Reads 200 MiB of the same rows; prints orders, and the MiB that the last 160 have added."""
 
 
 @pytest.mark.parametrize("columns", [COLUMNS, COLUMNS[1:]], ids=["with ids", "without"])
-def test_memory_does_not_grow_with_a_file_of_copies(columns: tuple[str, ...]) -> None:
+def test_memory_does_not_grow_with_a_file_of_duplicates(columns: tuple[str, ...]) -> None:
     body = csv_file(*({"uniq_id": f"{number}"} for number in range(50)), columns=columns)
     run = subprocess.run(
         [sys.executable, "-c", MEMORY], input=body, stdout=subprocess.PIPE, check=True
     )
-    kept, grown = map(int, run.stdout.split())
-    assert kept == 50
+    loaded, grown = map(int, run.stdout.split())
+    assert loaded == 50
     assert grown < 60

@@ -116,8 +116,8 @@ KINDS = {
     "long ids of orders": each("uniq_id", "a" * MEGABYTE, RANDOM.randbytes(400_000).hex()),
     "a line over 1 MiB": each("last_name", "a" * 2 * MEGABYTE),
     "many columns": with_good(columns=(*COLUMNS, *(f"column_{number}" for number in range(2000)))),
-    "copies alone": csv_file(*[GOOD[0] | {"id": str(number)} for number in range(10_000)]),
-    "copies of wrong rows alone": csv_file(*[GOOD[0] | {"quantity": "0"}] * 1000),
+    "duplicates alone": csv_file(*[GOOD[0] | {"id": str(number)} for number in range(10_000)]),
+    "duplicates of wrong rows alone": csv_file(*[GOOD[0] | {"quantity": "0"}] * 1000),
     "conflicts alone": csv_file(*(GOOD[0] | {"quantity": f"{n + 1}"} for n in range(100))),
     "formulas": with_good(
         *(

@@ -1,4 +1,4 @@
-"""Of copies the first stays; of versions that contradict each other none."""
+"""Of duplicates the first stays; of versions that contradict each other none."""
 
 import pytest
 
@@ -6,13 +6,13 @@ from etl_assets_tests.staging.reading import lines, parsed, reasons
 from etl_assets_tests.support.files import COLUMNS, MONDAY, TUESDAY, csv_file, without
 
 
-def test_rows_equal_in_all_but_id_are_copies_and_the_first_stays() -> None:
+def test_rows_equal_in_all_but_id_are_duplicates_and_the_first_stays() -> None:
     file = parsed(csv_file({"id": "1"}, {"id": "2", "uniq_id": "b"}, {"id": "3"}, {"id": "4"}))
     assert lines(file) == [2, 3]
     assert file.counts.row(0) == (MONDAY, 4, 2, 0, 2)
 
 
-def test_rows_that_differ_in_unknown_columns_alone_are_copies() -> None:
+def test_rows_that_differ_in_unknown_columns_alone_are_duplicates() -> None:
     columns = (*COLUMNS, "colour")
     assert lines(parsed(csv_file({"colour": "red"}, {"colour": "blue"}, columns=columns))) == [2]
 
@@ -28,16 +28,16 @@ def test_rows_that_differ_in_unknown_columns_alone_are_copies() -> None:
         ("item_name", '"Яблоко"'),
     ],
 )
-def test_rows_that_say_the_same_in_other_words_are_copies(column: str, text: str) -> None:
+def test_rows_that_say_the_same_in_other_words_are_duplicates(column: str, text: str) -> None:
     assert lines(parsed(csv_file({}, {column: text}))) == [2]
 
 
-def test_rows_of_2022_that_say_the_same_in_other_words_are_copies() -> None:
+def test_rows_of_2022_that_say_the_same_in_other_words_are_duplicates() -> None:
     columns = without("uniq_id", "status")
     assert lines(parsed(csv_file({}, {"quantity": "02"}, columns=columns))) == [2]
 
 
-def test_the_copies_of_a_rejected_row_are_copies() -> None:
+def test_the_duplicates_of_a_rejected_row_are_duplicates() -> None:
     file = parsed(csv_file({"quantity": "0"}, {"quantity": "0", "id": "2"}))
     assert file.counts.row(0) == (MONDAY, 2, 1, 1, 0)
 

@@ -37,7 +37,7 @@ from etl_assets_tests.support.files import (
 )
 from etl_assets_tests.support.pipeline import Pipeline, holding
 
-COUNTS = "rows_read, copies, rejected, kept"
+COUNTS = "rows_read, duplicates, rejected, loaded"
 
 
 def good(day: date, count: int = 100) -> list[dict[str, str]]:
@@ -115,7 +115,9 @@ def test_a_larger_share_of_wrong_rows_than_is_allowed_refuses_the_load(
     with pytest.raises(FileRefused) as refusal:
         pipeline.stage(MONDAY)
     said = str(refusal.value)
-    assert "2 of 100 rows of the file are wrong, copies left out, more than the share of " in said
+    assert (
+        "2 of 100 rows of the file are wrong, duplicates left out, more than the share of " in said
+    )
     assert "0.01 (ETL_MAX_REJECTED_SHARE). " in said
     assert "quantity is not above zero (2 rows, the first in line 100)" in said
     assert "user_order_log_inc.csv" in said
@@ -132,13 +134,15 @@ def test_a_share_exactly_as_large_as_allowed_is_accepted(open_pipeline: OpenPipe
 
 
 @pytest.mark.parametrize("copied", ["right", "wrong"])
-def test_copies_make_the_share_neither_smaller_nor_larger(
+def test_duplicates_make_the_share_neither_smaller_nor_larger(
     open_pipeline: OpenPipeline, copied: str
 ) -> None:
     right, wrong = good(MONDAY, 98), [order(MONDAY, n, quantity=0) for n in ("first", "second")]
     rows = [*right * 4, *wrong] if copied == "right" else [*right, *wrong * 4]
     pipeline = open_pipeline(of_monday(csv_file(*rows)))
-    with pytest.raises(FileRefused, match="2 of 100 rows of the file are wrong, copies left out"):
+    with pytest.raises(
+        FileRefused, match="2 of 100 rows of the file are wrong, duplicates left out"
+    ):
         pipeline.stage(MONDAY)
     pipeline.stage(MONDAY, max_rejected_share=0.02)
 
@@ -167,7 +171,9 @@ def test_a_row_of_another_day_counts_as_rejected_for_the_day_of_the_increment(
     unreadable = order(MONDAY, "unreadable") | {"date_time": "yesterday"}
     body = csv_file(*good(MONDAY, 98), *[outside, unreadable] * 3)
     pipeline = open_pipeline(of_monday(body))
-    with pytest.raises(FileRefused, match="2 of 100 rows of the file are wrong, copies left out"):
+    with pytest.raises(
+        FileRefused, match="2 of 100 rows of the file are wrong, duplicates left out"
+    ):
         pipeline.stage(MONDAY)
     pipeline.load(MONDAY, max_rejected_share=0.02)
     pipeline.holds(holding(pipeline.files, MONDAY))
@@ -181,7 +187,7 @@ def test_a_row_of_another_day_counts_as_rejected_for_the_day_of_the_increment(
         [order(MONDAY, str(number), quantity=0) for number in range(914)],
         [*good(MONDAY, 1) * 5000, *(order(MONDAY, str(n), item_name="") for n in range(918))],
     ],
-    ids=["1,030 rows of another day", "914 wrong rows", "918 wrong rows of 919 and copies"],
+    ids=["1,030 rows of another day", "914 wrong rows", "918 wrong rows of 919 and duplicates"],
 )
 def test_rows_that_are_wrong_never_take_the_place_of_a_good_day(
     open_pipeline: OpenPipeline, rows: list[dict[str, str]]
@@ -319,7 +325,7 @@ def test_a_header_alone_is_an_empty_day_and_loaded(open_pipeline: OpenPipeline) 
     pipeline = open_pipeline(of_monday(csv_file()))
     pipeline.load(MONDAY)
     pipeline.holds(holding(pipeline.files, MONDAY))
-    assert pipeline.loads("partition_day, rows_read, kept") == [(MONDAY, 0, 0)]
+    assert pipeline.loads("partition_day, rows_read, loaded") == [(MONDAY, 0, 0)]
 
 
 def test_an_object_replaced_between_finding_and_reading_it_is_not_read(

@@ -1,6 +1,6 @@
 """Databases as pipelines of older kinds have left them, in real PostgreSQL.
 
-Names are cut, ids are serial, dates are epoch seconds or numbers such as 20240226, copies are
+Names are cut, ids are serial, dates are epoch seconds or numbers such as 20240226, duplicates are
 counted, and staging holds what was loaded last.
 """
 
@@ -142,7 +142,7 @@ class OldPipeline:
         self.query(_MORE_TABLES[kind])
 
     def load(self, *rows: Mapping[str, str]) -> None:
-        """Load the raw rows of a file, copies and all, as the old DAG does."""
+        """Load the raw rows of a file, duplicates and all, as the old DAG does."""
         self.query("TRUNCATE staging.user_order_log RESTART IDENTITY")
         columns = [name for name in KNOWN_COLUMNS if name != "uniq_id" or self._kind == "doubled"]
         copying = f"COPY staging.user_order_log ({', '.join(columns)}) FROM STDIN"

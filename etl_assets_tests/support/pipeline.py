@@ -105,7 +105,7 @@ class Pipeline:
     def load(
         self,
         *days: date,
-        choice: Choice = Choice.kept,
+        choice: Choice = Choice.recorded,
         planned: bool = False,
         max_rejected_share: float = 0.01,
         allow_empty: bool = False,
@@ -126,7 +126,7 @@ class Pipeline:
     def stage(
         self,
         *days: date,
-        choice: Choice = Choice.kept,
+        choice: Choice = Choice.recorded,
         planned: bool = False,
         max_rejected_share: float = 0.01,
         allow_empty: bool = False,
@@ -144,7 +144,7 @@ class Pipeline:
         )
 
     def locate(
-        self, *days: date, choice: Choice = Choice.kept, run_id: str | None = None
+        self, *days: date, choice: Choice = Choice.recorded, run_id: str | None = None
     ) -> list[RawFile]:
         """Do the part of `stage` that finds the objects."""
         return locate(self.warehouse, self.source, days, run_id=run_id or a_run(), choice=choice)
@@ -269,7 +269,7 @@ def holding(files: GivenFiles, *days: date) -> dict[date, Delivery]:
 
 
 _VERSION = "report_id, increment_id IS NOT NULL, etag"
-_COUNTS = "rows_read, copies, rejected, kept"
+_COUNTS = "rows_read, duplicates, rejected, loaded"
 _QUERIES = {
     "user_order_log": f"SELECT {', '.join(Order._fields)} FROM staging.user_order_log",
     "rejected_row": "SELECT etag, line, partition_day FROM staging.rejected_row",

@@ -101,9 +101,9 @@ def test_a_range_from_the_jobs_page_is_one_run_that_tells_of_each_day(
         sales = shown(graphql, "mart/f_sales", day)
         assert sales["dagster/partition_row_count"]["intValue"] == orders
     staged = shown(graphql, "staging/user_order_log", THURSDAY)
-    assert {name: staged[name]["intValue"] for name in ("rows_read", "copies", "rejected")} == {
+    assert {name: staged[name]["intValue"] for name in ("rows_read", "duplicates", "rejected")} == {
         "rows_read": 3,
-        "copies": 1,
+        "duplicates": 1,
         "rejected": 0,
     }
     raw = shown(graphql, "raw/user_order_log", THURSDAY)

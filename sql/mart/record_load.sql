@@ -9,7 +9,7 @@ WITH
 recorded AS (
     INSERT INTO etl.load (
         partition_day, run_id, uri, etag, sha256, report_id, increment_id,
-        rows_read, copies, rejected, kept, revenue, changes, seconds
+        rows_read, duplicates, rejected, loaded, revenue, changes, seconds
     )
     SELECT
         staged_day.partition_day,
@@ -20,9 +20,9 @@ recorded AS (
         staged_day.report_id,
         staged_day.increment_id,
         staged_day.rows_read,
-        staged_day.copies,
+        staged_day.duplicates,
         staged_day.rejected,
-        staged_day.kept,
+        staged_day.loaded,
         coalesce(sum(f_sales.payment_amount), 0) AS revenue,
         CASE
             WHEN earlier.load_id IS NULL THEN staged_day.changes
@@ -52,9 +52,9 @@ recorded AS (
             report_id = excluded.report_id,
             increment_id = excluded.increment_id,
             rows_read = excluded.rows_read,
-            copies = excluded.copies,
+            duplicates = excluded.duplicates,
             rejected = excluded.rejected,
-            kept = excluded.kept,
+            loaded = excluded.loaded,
             revenue = excluded.revenue,
             changes = excluded.changes,
             seconds = excluded.seconds,

@@ -7,5 +7,5 @@ SELECT
     (SELECT count(*) FROM mart.d_city) AS d_city,
     (SELECT count(*) FROM mart.d_customer) AS d_customer,
     (SELECT count(*) FROM mart.d_calendar) AS d_calendar,
-    (SELECT coalesce(sum(kept), 0)::bigint FROM etl.latest_load) AS f_sales,
+    (SELECT coalesce(sum(loaded), 0)::bigint FROM etl.latest_load) AS f_sales,
     (SELECT count(*) FROM mart.f_customer_retention_weekly) AS f_customer_retention_weekly

@@ -110,14 +110,14 @@ CREATE TABLE etl.staged_day (
     report_id text,
     increment_id text,
     rows_read bigint NOT NULL,
-    copies bigint NOT NULL,
+    duplicates bigint NOT NULL,
     rejected bigint NOT NULL,
-    kept bigint NOT NULL,
+    loaded bigint NOT NULL,
     changes jsonb NOT NULL,
     seconds jsonb NOT NULL,
     staged_at timestamptz NOT NULL DEFAULT now(),
     load_id bigint,
-    CHECK (rows_read = copies + rejected + kept)
+    CHECK (rows_read = duplicates + rejected + loaded)
 );
 
 COMMENT ON TABLE etl.staged_day IS
@@ -137,13 +137,14 @@ COMMENT ON COLUMN etl.staged_day.report_id IS
 'The report that the object belongs to; null for a day that was adopted from an old database.';
 COMMENT ON COLUMN etl.staged_day.increment_id IS 'The increment that it is; null for a report.';
 COMMENT ON COLUMN etl.staged_day.rows_read IS 'The day''s rows in the object.';
-COMMENT ON COLUMN etl.staged_day.copies IS 'Rows equal to an earlier one in all but id: dropped.';
+COMMENT ON COLUMN etl.staged_day.duplicates IS
+'Rows equal to an earlier one in all but id: dropped.';
 COMMENT ON COLUMN etl.staged_day.rejected IS 'Rows in staging.rejected_row.';
-COMMENT ON COLUMN etl.staged_day.kept IS 'Rows in staging.user_order_log: orders.';
+COMMENT ON COLUMN etl.staged_day.loaded IS 'Rows in staging.user_order_log: orders.';
 COMMENT ON COLUMN etl.staged_day.changes IS
 'What it changed in staging: orders added, gone and altered, and the revenue before and after.';
 COMMENT ON COLUMN etl.staged_day.seconds IS
-'Seconds spent by phase, side by side: read, drop_copies, parse, copy.';
+'Seconds spent by phase, side by side: read, drop_duplicates, parse, copy.';
 COMMENT ON COLUMN etl.staged_day.staged_at IS 'When it was staged.';
 COMMENT ON COLUMN etl.staged_day.load_id IS
 'The etl.load that brought it into the mart; null until then.';
@@ -158,9 +159,9 @@ CREATE TABLE etl.load (
     report_id text,
     increment_id text,
     rows_read bigint NOT NULL,
-    copies bigint NOT NULL,
+    duplicates bigint NOT NULL,
     rejected bigint NOT NULL,
-    kept bigint NOT NULL,
+    loaded bigint NOT NULL,
     revenue numeric NOT NULL,
     changes jsonb NOT NULL,
     seconds jsonb NOT NULL,
@@ -188,14 +189,14 @@ COMMENT ON COLUMN etl.load.report_id IS
 'The report that the object belongs to; null for a day that was adopted from an old database.';
 COMMENT ON COLUMN etl.load.increment_id IS 'The increment that it is; null for a report.';
 COMMENT ON COLUMN etl.load.rows_read IS 'The day''s rows in the object.';
-COMMENT ON COLUMN etl.load.copies IS 'Rows equal to an earlier one in all but id: dropped.';
+COMMENT ON COLUMN etl.load.duplicates IS 'Rows equal to an earlier one in all but id: dropped.';
 COMMENT ON COLUMN etl.load.rejected IS 'Rows in staging.rejected_row.';
-COMMENT ON COLUMN etl.load.kept IS 'Orders in the mart.';
+COMMENT ON COLUMN etl.load.loaded IS 'Orders in the mart.';
 COMMENT ON COLUMN etl.load.revenue IS 'The sum of the day''s payment_amount, refunds negative.';
 COMMENT ON COLUMN etl.load.changes IS
 'What staging it changed: orders added, gone and altered, and the revenue before and after.';
 COMMENT ON COLUMN etl.load.seconds IS
-'Seconds spent by phase, the first four side by side: read, drop_copies, parse, copy, mart.';
+'Seconds spent by phase, the first four side by side: read, drop_duplicates, parse, copy, mart.';
 COMMENT ON COLUMN etl.load.loaded_at IS 'When it was loaded.';
 
 CREATE VIEW etl.latest_load AS

@@ -1,5 +1,5 @@
--- staging: the source's rows, validated, typed and without copies, the rows that were rejected, and
--- where each member's orders are.
+-- staging: the source's rows, validated, typed and without duplicates, the rows that were rejected,
+-- and where each member's orders are.
 
 CREATE SCHEMA IF NOT EXISTS staging;
 
@@ -26,12 +26,12 @@ CREATE TABLE staging.user_order_log (
     ) STORED
 );
 
--- Not unique: a unique index costs 3.5 times the load, and copies are dropped before.
+-- Not unique: a unique index costs 3.5 times the load, and duplicates are dropped before.
 CREATE INDEX user_order_log_partition_day_line
 ON staging.user_order_log (partition_day, line);
 
 COMMENT ON TABLE staging.user_order_log IS
-'Order rows of the source, one a order and status: validated, typed, copies dropped.';
+'Order rows of the source, one a order and status: validated, typed, duplicates dropped.';
 COMMENT ON COLUMN staging.user_order_log.partition_day IS 'The day of date_time: the partition.';
 COMMENT ON COLUMN staging.user_order_log.line IS 'The row''s line in its object; the header is 1.';
 COMMENT ON COLUMN staging.user_order_log.uniq_id IS
@@ -78,9 +78,9 @@ COMMENT ON COLUMN staging.rejected_row.reason IS 'Why it was rejected.';
 COMMENT ON COLUMN staging.rejected_row.rejected_at IS 'When it was rejected.';
 
 -- The last order of each member in each loaded day: the dimensions find a member's latest order in
--- history with them. An index over all orders makes loading a file into staging three times as slow.
--- They are indexed by month first: by member alone a day's rows land all over an index that grows
--- with history, and take 1.7 s of a day's load at 50 million orders.
+-- history with them. An index over all orders makes loading a file into staging three times as
+-- slow. They are indexed by month first: by member alone a day's rows land all over an index that
+-- grows with history, and take 1.7 s of a day's load at 50 million orders.
 
 CREATE TABLE staging.item_day (
     item_id bigint NOT NULL,

@@ -198,7 +198,7 @@ CREATE VIEW mart.loaded_day AS
 SELECT
     latest_load.partition_day,
     latest_load.rows_read AS rows,
-    latest_load.kept AS orders,
+    latest_load.loaded AS orders,
     latest_load.loaded_at,
     latest_load.rejected,
     CASE
@@ -210,7 +210,7 @@ COMMENT ON VIEW mart.loaded_day IS
 'The days that the mart holds: a week is complete when all seven are here.';
 COMMENT ON COLUMN mart.loaded_day.partition_day IS 'The day.';
 COMMENT ON COLUMN mart.loaded_day.rows IS
-'The day''s rows in the source, copies included; of an adopted day those of the old table.';
+'The day''s rows in the source, duplicates included; of an adopted day those of the old table.';
 COMMENT ON COLUMN mart.loaded_day.orders IS 'The day''s rows in f_sales.';
 COMMENT ON COLUMN mart.loaded_day.loaded_at IS 'When it was last loaded.';
 COMMENT ON COLUMN mart.loaded_day.rejected IS 'The day''s rows in quarantine.';

@@ -170,7 +170,7 @@ def _load_history(loads: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
             dg.TableRecord(
                 {
                     "loaded_at": f"{load['loaded_at'].astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
-                    "orders": load["kept"],
+                    "orders": load["loaded"],
                     "added": load["orders_added"],
                     "gone": load["orders_gone"],
                     "altered": load["orders_altered"],

@@ -24,8 +24,8 @@ class RawConfig(dg.Config):
     """Which object a day is taken from."""
 
     report: Choice = Field(
-        default=Choice.kept,
-        description="kept: a loaded day comes from the object that it was loaded from. latest: "
+        default=Choice.recorded,
+        description="recorded: a loaded day comes from the object that it was loaded from. latest: "
         "from the newest report, even where that rewrites it (a report has no refunds).",
     )
 

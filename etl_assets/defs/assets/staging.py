@@ -1,4 +1,4 @@
-"""The asset of staging: the source's rows, validated, typed and without copies."""
+"""The asset of staging: the source's rows, validated, typed and without duplicates."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -74,13 +74,13 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
         warehouse: WarehouseResource,
         object_store: ObjectStoreResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        """Order rows of the source, one an order and status: validated, typed, copies dropped.
+        """Order rows of the source, one an order and status: validated, typed, duplicates dropped.
 
         Rows that can't be right are in `staging.rejected_row` with their reason; if their share of
-        a day or a file, copies left out, exceeds `ETL_MAX_REJECTED_SHARE`, nothing is loaded. In an
-        object of one day every row counts for that day, also one that has another day or none. A
-        day that has orders is replaced by none only with `allow_empty`, or by an increment of a
-        header alone, with a warning.
+        a day or a file, duplicates left out, exceeds `ETL_MAX_REJECTED_SHARE`, nothing is loaded.
+        In an object of one day every row counts for that day, also one that has another day or
+        none. A day that has orders is replaced by none only with `allow_empty`, or by an increment
+        of a header alone, with a warning.
         """
         # Polars takes half as long to import as Dagster, and only runs need it.
         from etl_assets.staging.load import stage
@@ -157,9 +157,9 @@ def _add_metadata(
                 STAGING,
                 raw_file.partition_day,
                 {
-                    "dagster/partition_row_count": count["kept"],
+                    "dagster/partition_row_count": count["loaded"],
                     "rows_read": count["rows_read"],
-                    "copies": count["copies"],
+                    "duplicates": count["duplicates"],
                     "rejected": count["rejected"],
                     "rejected_outside_days": file.rejected_outside,
                     "uri": raw_file.stored.uri,

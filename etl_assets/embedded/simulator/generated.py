@@ -73,7 +73,7 @@ class GeneratedOrders(SourceFiles):
     """Orders made up for every day.
 
     At 1,000 rows a day, a day has 800 to 1,200 rows; other sizes are in proportion. On average 77 %
-    of them are exact copies of another.
+    of them are exact duplicates of another.
     """
 
     def __init__(self, seed: int, rows_per_day: int = 1_000) -> None:
@@ -125,7 +125,7 @@ class GeneratedOrders(SourceFiles):
             yield buffer.getvalue()
 
     def _rows(self, day: date) -> pl.DataFrame:
-        """Return the day's rows without their ids, copies included."""
+        """Return the day's rows without their ids, duplicates included."""
         edition = self._editions.get(day, _Edition())
         name = f"{self._seed}/{self._rows_per_day}/{day}/{edition.number}"
         count = max(1, round(self._rows_per_day * (0.8 + 0.4 * _chance(f"{name}/rows"))))

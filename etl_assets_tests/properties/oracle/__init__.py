@@ -7,8 +7,8 @@ in the pipeline is changed here by hand, from the rule's words and not from the 
 
 The path of a row: in `reading` a delivery's bytes become records (`_records`), records become rows
 of named texts (`_rows`), a row becomes an order or is rejected (`_order`), and `read` drops the
-copies and the conflicting versions; in `tables` `mart` builds the tables from the orders of each
-day, with the days of `calendar`.
+duplicates and the conflicting versions; in `tables` `mart` builds the tables from the orders of
+each day, with the days of `calendar`.
 
 The csv module isn't used: it takes a stray quote for text.
 """

@@ -33,7 +33,7 @@ class Delivery:
 
 
 class Order(NamedTuple):
-    """A row that is kept. The columns, and their order, are those of `staging.user_order_log`."""
+    """A row that is loaded. The columns, and their order, are those of `staging.user_order_log`."""
 
     partition_day: date
     line: int
@@ -62,7 +62,7 @@ class Order(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """A row that is not kept; `partition_day` is None where its day cannot be read.
+    """A row that is not loaded; `partition_day` is None where its day cannot be read.
 
     A row with several faults has the first one's kind: its number of fields, then its values in the
     order of the contract's columns, then its day, then its conflict with others.
@@ -75,22 +75,22 @@ class Rejected(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """Every row of a file accounted for: rows = orders + rejected + copies, in all and by day.
+    """Every row of a file accounted for: rows = orders + rejected + duplicates, in all and by day.
 
     Orders and rejected rows are in the order of the file. The rows without a readable day count in
-    `rows` and `copies` only. `is_of_one_day` says that the file was to hold a single day.
+    `rows` and `duplicates` only. `is_of_one_day` says that the file was to hold a single day.
     """
 
     orders: list[Order]
     rejected: list[Rejected]
     rows: int
-    copies: int
+    duplicates: int
     rows_by_day: Mapping[date, int]
-    copies_by_day: Mapping[date, int]
+    duplicates_by_day: Mapping[date, int]
     is_of_one_day: bool
 
     def orders_of(self, day: date) -> list[Order]:
-        """The kept rows of `day`."""
+        """The loaded rows of `day`."""
         return [order for order in self.orders if order.partition_day == day]
 
     def rejected_of(self, day: date) -> list[Rejected]:
@@ -100,10 +100,10 @@ class Reading:
     def counts_for(self, day: date) -> "Counts":
         """What counts for `day`; of a file of one day all rows, whatever day they have."""
         if self.is_of_one_day:
-            return Counts(self.rows, self.copies, len(self.rejected), len(self.orders))
+            return Counts(self.rows, self.duplicates, len(self.rejected), len(self.orders))
         return Counts(
             self.rows_by_day.get(day, 0),
-            self.copies_by_day.get(day, 0),
+            self.duplicates_by_day.get(day, 0),
             len(self.rejected_of(day)),
             len(self.orders_of(day)),
         )
@@ -113,7 +113,7 @@ class Counts(NamedTuple):
     """How many rows became what."""
 
     rows: int
-    copies: int
+    duplicates: int
     rejected: int
     orders: int
 

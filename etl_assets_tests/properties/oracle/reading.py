@@ -271,15 +271,15 @@ def read(delivery: Delivery) -> Reading:
     rows = list(_rows(delivery.body))
     orders: list[Order] = []
     rejected: list[Rejected] = []
-    copies: list[_Row] = []
+    duplicates: list[_Row] = []
     seen_texts: set[object] = set()
     seen_values: set[object] = set()
     for row in rows:
         # A row with too many fields may have its values under the wrong names: that they look like
-        # those of a good row makes neither of them a copy.
+        # those of a good row makes neither of them a duplicate.
         texts = (row.contents, row.too_many_fields)
         if texts in seen_texts:
-            copies.append(row)
+            duplicates.append(row)
             continue
         seen_texts.add(texts)
         try:
@@ -293,7 +293,7 @@ def read(delivery: Delivery) -> Reading:
         # An md5 of the texts differs where the texts differ; only the file's own values count.
         values = order._replace(line=0, uniq_id=row.texts.get("uniq_id", ""))
         if values in seen_values:
-            copies.append(row)
+            duplicates.append(row)
             continue
         seen_values.add(values)
         orders.append(order)
@@ -305,9 +305,9 @@ def read(delivery: Delivery) -> Reading:
         orders=[order for order in orders if versions[_key(order)] == 1],
         rejected=sorted(rejected, key=lambda row: row.line),
         rows=len(rows),
-        copies=len(copies),
+        duplicates=len(duplicates),
         rows_by_day=_count_by_day(rows),
-        copies_by_day=_count_by_day(copies),
+        duplicates_by_day=_count_by_day(duplicates),
         is_of_one_day=delivery.first_day == delivery.last_day,
     )
 

@@ -29,11 +29,11 @@ def read_rows(*rows: dict[str, str] | str, columns: tuple[str, ...] = COLUMNS) -
 
 def read_body(body: bytes) -> Reading:
     reading = read(increment(body))
-    assert reading.rows == len(reading.orders) + len(reading.rejected) + reading.copies
+    assert reading.rows == len(reading.orders) + len(reading.rejected) + reading.duplicates
     return reading
 
 
-def kept_lines(reading: Reading) -> list[int]:
+def loaded_lines(reading: Reading) -> list[int]:
     return [order.line for order in reading.orders]
 
 
@@ -46,10 +46,10 @@ def report(real_files: RealFiles) -> Delivery:
     return real_files.report
 
 
-def test_the_real_report_is_mostly_copies(report: Delivery):
+def test_the_real_report_is_mostly_duplicates(report: Delivery):
     reading = read(report)
     assert (reading.rows, len(reading.orders), len(reading.rejected)) == (22_525, 5_119, 0)
-    assert reading.copies == 22_525 - 5_119
+    assert reading.duplicates == 22_525 - 5_119
     assert sum(order.payment_amount for order in reading.orders) == 2_643_175
 
 
@@ -80,7 +80,7 @@ def test_a_row_becomes_an_order_of_typed_values():
 @pytest.mark.parametrize("line", ["", ",", "," * 20, '""', ',"",'])
 def test_lines_without_a_value_are_no_rows_but_count_as_lines(line: str):
     reading = read_rows(line, {"uniq_id": "a"}, line, line, {"uniq_id": "b"}, line)
-    assert (reading.rows, kept_lines(reading)) == (2, [3, 6])
+    assert (reading.rows, loaded_lines(reading)) == (2, [3, 6])
 
 
 def test_a_line_of_blanks_is_a_row():
@@ -89,7 +89,7 @@ def test_a_line_of_blanks_is_a_row():
 
 def test_a_row_over_several_lines_has_the_number_of_its_first():
     reading = read_rows({"uniq_id": "a", "first_name": '"Оль\r\nга\n\n"'}, {"uniq_id": "b"})
-    assert kept_lines(reading) == [2, 6]
+    assert loaded_lines(reading) == [2, 6]
     assert reading.orders[0].first_name == "Оль\r\nга\n\n"
 
 
@@ -98,14 +98,14 @@ def test_quotes_are_dropped_and_doubled_ones_halved():
 
 
 def test_a_quoted_value_is_the_same_text():
-    assert read_rows({}, {"item_name": '"Яблоко"'}).copies == 1
+    assert read_rows({}, {"item_name": '"Яблоко"'}).duplicates == 1
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 def test_lines_may_end_either_way_and_the_last_one_not_at_all(ending: str):
     body = csv_file({"uniq_id": "a"}, {"uniq_id": "b"}).decode().replace("\r\n", ending)
     assert read_body(body.encode()) == read_body(body.removesuffix(ending).encode())
-    assert kept_lines(read_body(body.encode())) == [2, 3]
+    assert loaded_lines(read_body(body.encode())) == [2, 3]
 
 
 def test_a_file_cut_within_its_last_line_end_is_whole():
@@ -242,7 +242,7 @@ def test_a_row_with_a_value_too_many_is_rejected(surplus: str):
 @pytest.mark.parametrize("surplus", [",", ",,", ',"",'])
 def test_commas_at_the_end_of_a_row_are_no_values(surplus: str):
     whole = ",".join(ORDER.values())
-    assert kept_lines(read_rows(whole + surplus)) == [2]
+    assert loaded_lines(read_rows(whole + surplus)) == [2]
 
 
 @pytest.mark.parametrize(
@@ -382,8 +382,8 @@ def test_a_day_or_a_moment_of_it_is_read(text: str, moment: datetime):
 def test_a_row_without_a_readable_day_is_of_no_day(text: str, kind: str):
     reading = read_rows({"date_time": text}, {"date_time": text})
     assert reasons(reading) == [(2, None, kind)]
-    assert (reading.rows, reading.copies) == (2, 1)
-    assert (reading.rows_by_day, reading.copies_by_day) == ({}, {})
+    assert (reading.rows, reading.duplicates) == (2, 1)
+    assert (reading.rows_by_day, reading.duplicates_by_day) == ({}, {})
 
 
 @pytest.mark.parametrize("text", ["cancelled", "Shipped", "shipped ", "refund"])
@@ -408,7 +408,7 @@ def test_a_day_outside_the_range_is_rejected_under_its_own_day():
         {"uniq_id": "d", "date_time": "2024-02-28"},
     )
     reading = read(Delivery(body, MONDAY, TUESDAY))
-    assert kept_lines(reading) == [3, 4]
+    assert loaded_lines(reading) == [3, 4]
     assert reasons(reading) == [
         (2, date(2024, 2, 25), "other day"),
         (5, date(2024, 2, 28), "other day"),
@@ -416,13 +416,13 @@ def test_a_day_outside_the_range_is_rejected_under_its_own_day():
     assert reading.rows_by_day == {date(2024, 2, number): 1 for number in (25, 26, 27, 28)}
 
 
-# --- Copies and conflicts -------------------------------------------------------------------------
+# --- Duplicates and conflicts ---------------------------------------------------------------------
 
 
-def test_of_copies_the_first_stays():
+def test_of_duplicates_the_first_stays():
     reading = read_rows({"id": "1"}, {"id": "2"}, {"id": "3", "uniq_id": "b"}, {"id": "4"})
-    assert (kept_lines(reading), reading.copies) == ([2, 4], 2)
-    assert (reading.rows_by_day, reading.copies_by_day) == ({MONDAY: 4}, {MONDAY: 2})
+    assert (loaded_lines(reading), reading.duplicates) == ([2, 4], 2)
+    assert (reading.rows_by_day, reading.duplicates_by_day) == ({MONDAY: 4}, {MONDAY: 2})
 
 
 @pytest.mark.parametrize(
@@ -435,29 +435,29 @@ def test_of_copies_the_first_stays():
     ],
 )
 @pytest.mark.parametrize("columns", [COLUMNS, without("uniq_id")])
-def test_rows_of_equal_values_are_copies_however_written(
+def test_rows_of_equal_values_are_duplicates_however_written(
     column: str, text: str, columns: tuple[str, ...]
 ):
     reading = read_rows({}, {column: text}, columns=columns)
-    assert (kept_lines(reading), reading.copies, reading.rejected) == ([2], 1, [])
+    assert (loaded_lines(reading), reading.duplicates, reading.rejected) == ([2], 1, [])
 
 
-def test_a_bad_rows_copies_are_copies():
+def test_a_bad_rows_duplicates_are_duplicates():
     reading = read_rows({"quantity": "0"}, {"quantity": "0", "id": "2"}, {"quantity": "00"})
     assert reasons(reading) == [(2, MONDAY, "not above zero"), (4, MONDAY, "not above zero")]
-    assert reading.copies == 1
+    assert reading.duplicates == 1
 
 
-def test_a_row_cut_short_and_one_with_the_values_empty_are_copies():
-    assert read_rows("1,a,2024-02-26", "2,a,2024-02-26,,,,,,,,,,").copies == 1
+def test_a_row_cut_short_and_one_with_the_values_empty_are_duplicates():
+    assert read_rows("1,a,2024-02-26", "2,a,2024-02-26,,,,,,,,,,").duplicates == 1
 
 
 @pytest.mark.parametrize("long_first", [True, False])
-def test_a_row_with_too_many_fields_is_no_copy_of_a_good_one(long_first: bool):
+def test_a_row_with_too_many_fields_is_no_duplicate_of_a_good_one(long_first: bool):
     whole = ",".join(ORDER.values())
     rows = [whole + ",x", whole] if long_first else [whole, whole + ",x"]
     reading = read_rows(*rows, whole + ",y")
-    assert (len(reading.orders), len(reading.rejected), reading.copies) == (1, 1, 1)
+    assert (len(reading.orders), len(reading.rejected), reading.duplicates) == (1, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -466,24 +466,24 @@ def test_a_row_with_too_many_fields_is_no_copy_of_a_good_one(long_first: bool):
 )
 def test_every_version_of_a_key_with_other_contents_is_rejected(column: str, text: str):
     reading = read_rows({}, {"uniq_id": "b"}, {column: text}, {})
-    assert kept_lines(reading) == [3]
+    assert loaded_lines(reading) == [3]
     assert reasons(reading) == [(2, MONDAY, "conflict"), (4, MONDAY, "conflict")]
-    assert reading.copies == 1
+    assert reading.duplicates == 1
 
 
 def test_a_refund_has_a_key_of_its_own():
-    assert kept_lines(read_rows({}, {"status": "refunded"})) == [2, 3]
+    assert loaded_lines(read_rows({}, {"status": "refunded"})) == [2, 3]
 
 
 def test_a_bad_version_does_not_conflict_with_a_good_one():
     reading = read_rows({}, {"payment_amount": "0"})
-    assert kept_lines(reading) == [2]
+    assert loaded_lines(reading) == [2]
     assert reasons(reading) == [(3, MONDAY, "not above zero")]
 
 
 def test_the_same_key_on_another_day_is_another_order():
     body = csv_file({}, {"date_time": "2024-02-27", "payment_amount": "5"})
-    assert kept_lines(read(Delivery(body, MONDAY, TUESDAY))) == [2, 3]
+    assert loaded_lines(read(Delivery(body, MONDAY, TUESDAY))) == [2, 3]
 
 
 def md5(text: str) -> str:

@@ -3,9 +3,9 @@
 -- On the old database. Its columns differ: to_jsonb gives null for one that is not there. The sign
 -- of the amount tells a refund where there is no status. A member that a dimension lacks is called
 -- unknown, and has no id if facts refer to one of the dimension's own. There is no uniq_id: an md5
--- stands for it that says so. It is the same for equal facts, which makes them copies, unless all
--- are to be kept.
--- Parameters: first, last (date; null for no limit), keep_copies (boolean), item_key, city_key,
+-- stands for it that says so. It is the same for equal facts, which makes them duplicates, unless
+-- all are to be kept.
+-- Parameters: first, last (date; null for no limit), keep_duplicates (boolean), item_key, city_key,
 -- customer_key (the column of the dimension that the facts refer to).
 -- Rows: partition_day (date), the columns of an order log (text), quantity_signed and
 -- payment_amount_signed (numbers as they are there); by day, in their order.
@@ -112,13 +112,13 @@ numbered AS (
     SELECT
         *,
         CASE
-            WHEN %(keep_copies)s
+            WHEN %(keep_duplicates)s
                 THEN row_number() OVER (
                     PARTITION BY
                         date_time, item_id, customer_id, city_id, quantity, payment_amount, status
                     ORDER BY field -> 'id'
                 )
-        END AS number_of_copy
+        END AS number_of_duplicate
     FROM as_text
 )
 
@@ -140,7 +140,7 @@ SELECT
     'adopted-' || md5(
         concat_ws(
             ',', date_time, item_id, customer_id, city_id, quantity, payment_amount, status,
-            number_of_copy
+            number_of_duplicate
         )
     ) AS uniq_id
 FROM numbered

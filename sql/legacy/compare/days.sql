@@ -2,7 +2,7 @@
 --
 -- What one customer bought of one item is compared: no two of the source's orders share day,
 -- customer, item, city, quantity and amount, and an item has one price. So an amount that is more
--- pieces at the same price is copies counted.
+-- pieces at the same price is duplicates counted.
 -- Parameters: first, last (date). The table old_sales holds the old facts.
 -- Rows: partition_day, cause; rows, quantity and revenue in both (old_…, new_…); by how much the
 -- cause makes them differ (more_…), and for how many customers and items (…_differ); what is more,
@@ -105,7 +105,7 @@ judged AS (
             WHEN old_rows = 0 THEN 'only_new'
             WHEN (more_quantity, more_revenue) = (0, 0) THEN 'same'
             -- Of shipments and refunds that are summed up nothing but the price is left.
-            WHEN is_same_price AND (is_mixed OR more_revenue * new_revenue > 0) THEN 'copies'
+            WHEN is_same_price AND (is_mixed OR more_revenue * new_revenue > 0) THEN 'duplicates'
             WHEN is_rejected THEN 'in_quarantine'
             ELSE 'other'
         END AS cause

@@ -6,13 +6,13 @@
 -- Days with fewer than two such weeks before them are left out: nothing is usual yet. Adopted days
 -- don't count: an old database has other rows than the source.
 -- Parameters: days (date[]).
--- Rows: partition_day, rows_read, usual_rows, kept, usual_orders, is_unusual; in order of the days.
+-- Rows: partition_day, rows_read, usual_rows, loaded, usual_orders, is_unusual; in order of days.
 WITH
 usual AS (
     SELECT
         loading.partition_day,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY before.rows_read) AS usual_rows,
-        percentile_cont(0.5) WITHIN GROUP (ORDER BY before.kept) AS usual_orders
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY before.loaded) AS usual_orders
     FROM unnest(%(days)s::date[]) AS loading (partition_day)
     INNER JOIN etl.latest_load AS before
         ON before.partition_day IN (
@@ -30,11 +30,11 @@ SELECT
     usual.partition_day,
     latest_load.rows_read,
     usual.usual_rows,
-    latest_load.kept,
+    latest_load.loaded,
     usual.usual_orders,
     (
         latest_load.rows_read NOT BETWEEN usual.usual_rows / 2 AND usual.usual_rows * 2
-        OR latest_load.kept NOT BETWEEN usual.usual_orders / 20 AND usual.usual_orders * 20
+        OR latest_load.loaded NOT BETWEEN usual.usual_orders / 20 AND usual.usual_orders * 20
     ) AS is_unusual
 FROM usual
 INNER JOIN etl.latest_load USING (partition_day)
