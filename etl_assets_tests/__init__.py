@@ -1,8 +1,16 @@
 """Tests of the pipeline, and the models that they compare it with."""
 
-from pkgutil import walk_packages
+import os
+import sys
+from pkgutil import iter_modules
 
 import pytest
 
+# Else each of the many processes that tests start would compile again what it imports: half of the
+# time in which it starts.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # What fails in a module that tests share is told in as much detail as what fails in a test.
-pytest.register_assert_rewrite(*(module.name for module in walk_packages(__path__, f"{__name__}.")))
+# The name of a folder stands for all that it has; nothing is imported for it.
+pytest.register_assert_rewrite(*(module.name for module in iter_modules(__path__, f"{__name__}.")))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
+import dagster as dg
 import psycopg
 import pytest
 from hypothesis import settings
@@ -51,6 +52,11 @@ def as_user(name: str, url: str) -> str:
     parts = urlsplit(url)
     netloc = f"{name}:{PASSWORD}@{parts.hostname}:{parts.port}"
     return urlunsplit(parts._replace(netloc=netloc))
+
+
+def psycopg2_url(url: str) -> str:
+    """Return the URL of a database as Dagster wants it."""
+    return url.replace("postgresql://", "postgresql+psycopg2://")
 
 
 def create_users(connection: psycopg.Connection[Any]) -> None:
@@ -91,9 +97,10 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWorld]:
     with EmbeddedWorld(tmp_path_factory.mktemp("world"), today=MONDAY, report_seconds=0) as world:
-        # Making and dropping a database waits for the disk, which no test depends on.
+        # No test that kills a server does it to this one: nothing need reach the disk.
         with psycopg.connect(world.postgres.url("postgres"), autocommit=True) as connection:
-            connection.execute("ALTER SYSTEM SET fsync = off")
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.execute(SQL("ALTER SYSTEM SET {} = off").format(Identifier(setting)))
             connection.execute("SELECT pg_reload_conf()")
             create_users(connection)
         yield world
@@ -113,6 +120,18 @@ def migrated(world: EmbeddedWorld) -> str:
     world.postgres.create_database("migrated")
     migrate(Warehouse(SecretStr(world.postgres.url("migrated"))))
     return "migrated"
+
+
+@pytest.fixture(scope="session")
+def dagster_storage(world: EmbeddedWorld, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database with Dagster's tables, that nobody uses: to be copied."""
+    name = "dagster_storage"
+    world.postgres.create_database(name)
+    url = psycopg2_url(world.postgres.url(name))
+    folder = tmp_path_factory.mktemp("dagster")
+    storage = {"storage": {"postgres": {"postgres_url": url}}, "telemetry": {"enabled": False}}
+    with dg.DagsterInstance.local_temp(str(folder), storage):
+        return name
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from dagster._core.storage.tags import PARTITION_NAME_TAG
 from etl_assets.embedded.dagster_servers import DagsterServers
 from etl_assets.embedded.ports import free_ports
 from etl_assets.embedded.world import EmbeddedWorld
-from etl_assets_tests.conftest import MakeDatabase
+from etl_assets_tests.conftest import MakeDatabase, psycopg2_url
 from etl_assets_tests.support.processes import supervisor_and_server
 
 
@@ -67,11 +67,12 @@ class Dagster:
 def dagster(
     world: EmbeddedWorld,
     make_database: MakeDatabase,
+    dagster_storage: str,
     environment: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Iterator[Dagster]:
     """The servers, not started yet, on a database of their own."""
-    url = make_database("template1").replace("postgresql://", "postgresql+psycopg2://")
+    url = psycopg2_url(make_database(dagster_storage))
     for name, value in (world.dagster_environment() | {"DAGSTER_POSTGRES_URL": url}).items():
         environment.setenv(name, value)
     folder = tmp_path / "servers"

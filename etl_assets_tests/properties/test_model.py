@@ -14,7 +14,7 @@ from itertools import combinations
 
 import psycopg
 import pytest
-from hypothesis import note, settings
+from hypothesis import note, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -493,23 +493,39 @@ class Histories(RuleBasedStateMachine):
         self.model = model.the_one_that_holds(outcomes, all_tables(self.bench.reading))
 
 
+PARTS = 5
+"""The histories are so many tests, which processes side by side share."""
+
+
+@pytest.mark.parametrize("part", range(PARTS))
 def test_after_any_history_every_table_is_what_the_model_says(
-    open_pipeline: OpenPipeline, monkeypatch: pytest.MonkeyPatch
+    open_pipeline: OpenPipeline, monkeypatch: pytest.MonkeyPatch, part: int
 ) -> None:
     # What is tried again is tried at once.
     monkeypatch.setattr("etl_assets.clients.retries._back_off", wait_none())
     files = GivenFiles(csv_file(), (FIRST_DAY, FIRST_DAY))
     with ExitStack() as stack:
         bench = Bench(open_pipeline(files, today=TODAY, start_day=FIRST_DAY), stack)
+
+        def histories() -> Histories:
+            return Histories(bench)
+
         # A function will do, say its docs.
         run_state_machine_as_test(
-            lambda: Histories(bench),  # pyright: ignore[reportArgumentType]
+            histories if _soaks() else seed(part)(histories),  # pyright: ignore[reportArgumentType]
             settings=_settings(),
         )
 
 
 def _settings() -> settings:
     """Return which histories: the same few hundred each time, or with `soak` ever others."""
-    if settings.get_current_profile_name() == "soak":
-        return settings(stateful_step_count=30)
-    return settings(max_examples=200, stateful_step_count=15, deadline=None, derandomize=True)
+    if _soaks():
+        return settings(max_examples=settings().max_examples // PARTS, stateful_step_count=30)
+    # A database of failures would have others come first.
+    return settings(
+        max_examples=200 // PARTS, stateful_step_count=15, deadline=None, database=None
+    )
+
+
+def _soaks() -> bool:
+    return settings.get_current_profile_name() == "soak"

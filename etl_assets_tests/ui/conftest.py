@@ -1,4 +1,4 @@
-"""Dagster's own storage, made once and copied for each test."""
+"""Dagster's instance on a PostgreSQL, which runs what is launched at once."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from etl_assets.embedded.world import EmbeddedWorld
-from etl_assets_tests.conftest import MakeDatabase
-
-TEMPLATE = "dagster_template"
+from etl_assets_tests.conftest import MakeDatabase, psycopg2_url
 
 
 def _instance(folder: Path, url: str) -> dg.DagsterInstance:
@@ -18,7 +15,7 @@ def _instance(folder: Path, url: str) -> dg.DagsterInstance:
     overrides: dict[str, Any] = {
         "storage": {
             "postgres": {
-                "postgres_url": url.replace("postgresql://", "postgresql+psycopg2://"),
+                "postgres_url": psycopg2_url(url),
             }
         },
         "run_launcher": {
@@ -34,23 +31,15 @@ def _instance(folder: Path, url: str) -> dg.DagsterInstance:
     return dg.DagsterInstance.local_temp(str(folder), overrides)
 
 
-@pytest.fixture(scope="session")
-def storage_template(world: EmbeddedWorld, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The name of a database with Dagster's tables, that nobody uses: to be copied."""
-    world.postgres.create_database(TEMPLATE)
-    with _instance(tmp_path_factory.mktemp("dagster"), world.postgres.url(TEMPLATE)):
-        return TEMPLATE
-
-
 @pytest.fixture
 def instance(
     make_database: MakeDatabase,
-    storage_template: str,
+    dagster_storage: str,
     environment: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Iterator[dg.DagsterInstance]:
     folder = tmp_path / "dagster"
     folder.mkdir()
     environment.setenv("DAGSTER_EVENT_BATCH_SIZE", "50")
-    with _instance(folder, make_database(storage_template)) as instance:
+    with _instance(folder, make_database(dagster_storage)) as instance:
         yield instance
