@@ -522,9 +522,7 @@ def _settings() -> settings:
     if _soaks():
         return settings(max_examples=settings().max_examples // PARTS, stateful_step_count=30)
     # A database of failures would have others come first.
-    return settings(
-        max_examples=200 // PARTS, stateful_step_count=15, deadline=None, database=None
-    )
+    return settings(max_examples=200 // PARTS, stateful_step_count=15, deadline=None, database=None)
 
 
 def _soaks() -> bool:
