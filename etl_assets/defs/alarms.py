@@ -50,7 +50,7 @@ _LATE_HOURS = LATE_AFTER.total_seconds() / 3600
 _STALE = f"nothing was loaded into {_SALES.to_user_string()} for {_LATE_HOURS:g} hours"
 
 
-class _Said(BaseModel):
+class _Posted(BaseModel):
     """The cursor.
 
     Attributes:
@@ -79,10 +79,10 @@ def alarms(partitions: PartitionSettings) -> dg.SensorDefinition:
         if url is None:
             return dg.SkipReason("ETL_ALARM_WEBHOOK_URL is not set")
         instance = context.instance
-        said = _said(context.cursor, instance)
-        failures, faults = _failures_or_faults(instance, said.failures_until)
-        day, trouble = _day_and_trouble(instance, partitions, said)
-        told = said.trouble if day == said.day else []
+        posted = _posted(context.cursor, instance)
+        failures, faults = _failures_or_faults(instance, posted.failures_until)
+        day, trouble = _day_and_trouble(instance, partitions, posted)
+        told = posted.trouble if day == posted.day else []
         untold = {name: text for name, text in (faults | trouble).items() if name not in told}
         news = [*failures.texts, *untold.values()]
         done = "; ".join(news) or "nothing new"
@@ -90,18 +90,18 @@ def alarms(partitions: PartitionSettings) -> dg.SensorDefinition:
             message = one_message([f"etl_assets: {text}" for text in news])
             if refused := _post(Webhook(url), message):
                 done = f"{refused}, so it was dropped: {done}"
-        now_said = _Said(failures_until=failures.until, day=day, trouble=[*told, *untold])
-        return dg.SensorResult(skip_reason=dg.SkipReason(done), cursor=now_said.model_dump_json())
+        now_posted = _Posted(failures_until=failures.until, day=day, trouble=[*told, *untold])
+        return dg.SensorResult(skip_reason=dg.SkipReason(done), cursor=now_posted.model_dump_json())
 
     return alarms
 
 
-def _said(cursor: str | None, instance: dg.DagsterInstance) -> _Said:
+def _posted(cursor: str | None, instance: dg.DagsterInstance) -> _Posted:
     """Return what was said; at the very first tick, all failures that there have been."""
     if cursor:
-        return _Said.model_validate_json(cursor)
+        return _Posted.model_validate_json(cursor)
     newest = instance.fetch_run_status_changes(dg.DagsterEventType.RUN_FAILURE, limit=1).records
-    return _Said(failures_until=newest[0].storage_id if newest else 0)
+    return _Posted(failures_until=newest[0].storage_id if newest else 0)
 
 
 def _post(webhook: Webhook, message: str) -> str | None:
@@ -133,7 +133,7 @@ def _fault(what: str, error: Exception) -> dict[str, str]:
 
 
 def _day_and_trouble(
-    instance: dg.DagsterInstance, partitions: PartitionSettings, said: _Said
+    instance: dg.DagsterInstance, partitions: PartitionSettings, posted: _Posted
 ) -> tuple[date | None, dict[str, str]]:
     """Return the next day, and what is wrong now, by names that stay while it is the same.
 
@@ -147,10 +147,10 @@ def _day_and_trouble(
     try:
         return within(_PLANNER_SECONDS, ask)
     except EtlError as error:
-        return said.day, dict(_trouble_by(decision_on(error), instance))
+        return posted.day, dict(_trouble_by(decision_on(error), instance))
     except Exception as error:  # whatever it is, the runs that failed are posted
         _log.exception("Alarms: the next day can't be told")
-        return said.day, _fault("the next day", error)
+        return posted.day, _fault("the next day", error)
 
 
 @dataclass(frozen=True)

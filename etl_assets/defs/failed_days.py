@@ -14,7 +14,7 @@ from etl_assets.defs.assets.common import NO_FAILED_DAYS, plain_failure
 from etl_assets.defs.resources import WarehouseResource
 from etl_assets.defs.run_history import RunHistory
 from etl_assets.defs.sensors import in_time
-from etl_assets.errors import Unavailable
+from etl_assets.errors import ServiceUnavailable
 from etl_assets.planning.failed_days import FailedDay, find_failed_days
 from etl_assets.settings import PartitionSettings, WarehouseSettings
 
@@ -48,7 +48,7 @@ def failed_days(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Ski
     history = RunHistory(context.instance)
     try:
         days = find_failed_days(warehouse, history, PartitionSettings.read())
-    except Unavailable as error:
+    except ServiceUnavailable as error:
         return dg.SkipReason(str(error))
     outcome = sha256(repr(days).encode()).hexdigest()
     if outcome == context.cursor:

@@ -26,8 +26,7 @@ from etl_assets.defs.jobs import (
     order_report_job,
 )
 from etl_assets.defs.run_history import RunHistory, planned_tags, report_tags
-from etl_assets.errors import EtlError
-from etl_assets.errors import Unavailable as ServiceUnavailable
+from etl_assets.errors import EtlError, ServiceUnavailable
 from etl_assets.planning.planner import (
     AskForReport,
     Blocked,
@@ -78,7 +77,7 @@ def in_time(tick: Callable[[C], T]) -> Callable[[C], T | dg.SkipReason]:
         try:
             return within(_TICK_SECONDS, lambda: tick(context))
         except EtlError as error:
-            return dg.SkipReason(_in_words(decision_on(error)))
+            return dg.SkipReason(_format_decision(decision_on(error)))
 
     return limited
 
@@ -87,7 +86,7 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     """Return what `work` returns, in a thread of its own, if it does so in time.
 
     Raises:
-        Unavailable: it takes longer; it goes on, for nobody.
+        ServiceUnavailable: it takes longer; it goes on, for nobody.
     """
     result: Future[T] = Future()
 
@@ -163,7 +162,7 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
                 failures,
                 f"run: {repair_command(day)} (until then the day stays as it was)",
             ):
-                reasons.append(_in_words(held))
+                reasons.append(_format_decision(held))
             else:
                 requests.append(dg.RunRequest(partition_key=day.isoformat(), tags=tags))
         return requests or dg.SkipReason("; ".join(reasons) or "no loaded object was replaced")
@@ -226,10 +225,10 @@ def _load(decision: Decision) -> dg.RunRequest | dg.SkipReason:
             asks = f"Sensor {NEXT_INCREMENT}, if it is on, asks for a new report"
             return dg.SkipReason(f"{why}. {asks}")
         case _:
-            return dg.SkipReason(_in_words(decision))
+            return dg.SkipReason(_format_decision(decision))
 
 
-def _in_words(decision: Wait | Blocked | Unavailable) -> str:
+def _format_decision(decision: Wait | Blocked | Unavailable) -> str:
     match decision:
         case Wait(why):
             return why

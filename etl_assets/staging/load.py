@@ -137,14 +137,14 @@ def _refuse_if_mostly_wrong(file: CopiedFile, max_share: float) -> None:
         rejected, distinct = count["rejected"], count["rows_read"] - count["duplicates"]
         if distinct and rejected / distinct > max_share:
             reasons = file.counts.reasons.sort("rows", descending=True).head(5)
-            said = "; ".join(
+            why = "; ".join(
                 f"{row['reason']} ({row['rows']} rows, the first in line {row['first_line']})"
                 for row in reasons.iter_rows(named=True)
             )
             raise FileRefused(
                 f"{file.raw_files[0].stored.uri} is refused, nothing of it was loaded: {rejected} "
                 f"of {distinct} rows of {what} are wrong, duplicates left out, more than the share "
-                f"of {max_share:g} (ETL_MAX_REJECTED_SHARE). {said}. Have the source deliver it "
+                f"of {max_share:g} (ETL_MAX_REJECTED_SHARE). {why}. Have the source deliver it "
                 "again, or accept a larger share"
             )
 
@@ -168,14 +168,16 @@ def _refuse_if_emptied(connection: Connection, files: Sequence[CopiedFile]) -> N
     held = {row["partition_day"] for row in rows(connection, "staging/held_days", of_days)}
     if not held:
         return
-    said = [_gives_no_orders(file, days) for file in files if (days := held & {*file.days})]
-    if len(said) > _FILES_NAMED:
-        said[_FILES_NAMED:] = [f"and {len(said) - _FILES_NAMED} objects more give none for theirs"]
+    refused = [_gives_no_orders(file, days) for file in files if (days := held & {*file.days})]
+    if len(refused) > _FILES_NAMED:
+        refused[_FILES_NAMED:] = [
+            f"and {len(refused) - _FILES_NAMED} objects more give none for theirs"
+        ]
     is_rewrite = any(file.is_rewrite for file in without if file.partition_day in held)
     latest = " --report latest" if is_rewrite else ""
     raise FileRefused(
         "A day that has orders would be replaced by none, so nothing was loaded: "
-        f"{'; '.join(said)}. Have the source deliver it again. If it is right that there are no "
+        f"{'; '.join(refused)}. Have the source deliver it again. If it is right that there are no "
         f"orders: etl-assets backfill --from {min(held)} --to {max(held)}{latest} --allow-empty, "
         "or in the UI a run of order_backfill with allow_empty: true for staging__user_order_log"
     )
@@ -184,10 +186,10 @@ def _refuse_if_emptied(connection: Connection, files: Sequence[CopiedFile]) -> N
 def _gives_no_orders(file: CopiedFile, days: Collection[date]) -> str:
     counts = [file.counts_of(day) for day in days]
     read, rejected = (sum(count[name] for count in counts) for name in ("rows_read", "rejected"))
-    said = ", ".join(format_days(stretch) for stretch in split_at_gaps(sorted(days)))
+    stretches = ", ".join(format_days(stretch) for stretch in split_at_gaps(sorted(days)))
     return (
-        f"{file.raw_files[0].stored.uri} gives no orders for {said} (rows read: {read}, rejected: "
-        f"{rejected})"
+        f"{file.raw_files[0].stored.uri} gives no orders for {stretches} (rows read: {read}, "
+        f"rejected: {rejected})"
     )
 
 

@@ -23,7 +23,7 @@ from tenacity import wait_fixed
 
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.embedded.simulator import GivenFiles
-from etl_assets.errors import EtlError, Unavailable
+from etl_assets.errors import EtlError, ServiceUnavailable
 from etl_assets.settings import WarehouseSettings
 from etl_assets_tests.conftest import OpenPipeline, as_user
 from etl_assets_tests.support.files import MONDAY, TUESDAY, csv_file, increment, order
@@ -83,7 +83,7 @@ def mart(pipeline: Pipeline) -> dict[str, list[Row]]:
 
 
 def fails_and_then_loads(
-    pipeline: Pipeline, mend: Callable[[], object], *says: str, after: dict[date, bytes] = AFTER
+    pipeline: Pipeline, mend: Callable[[], object], *messages: str, after: dict[date, bytes] = AFTER
 ) -> None:
     """Check that a load fails, saying so, and leaves the mart alone; mended, the next one loads.
 
@@ -93,7 +93,7 @@ def fails_and_then_loads(
     with pytest.raises(EtlError) as error:
         pipeline.load(MONDAY, TUESDAY)
     assert type(error.value) is EtlError
-    for words in says:
+    for words in messages:
         assert words in str(error.value)
     mend()
     assert mart(pipeline) == before
@@ -194,7 +194,9 @@ def test_a_load_rides_out_a_server_without_a_connection_free(
         with suppress(psycopg.OperationalError):
             while True:
                 others.enter_context(psycopg.connect(as_user(READER, pipeline.owners_url)))
-        with pytest.raises(Unavailable, match=r"no connection free: .*have max_connections raised"):
+        with pytest.raises(
+            ServiceUnavailable, match=r"no connection free: .*have max_connections raised"
+        ):
             Warehouse(WarehouseSettings.read().url, retry_seconds=0).rows("source/reports")
         server.way.messages = 0
         load = pool.submit(pipeline.load, MONDAY, TUESDAY)
@@ -209,7 +211,7 @@ def test_a_load_gives_up_a_server_that_stays_down_and_the_next_one_loads(
     pipeline: Pipeline, server: OwnPostgres
 ) -> None:
     server.end(signal.SIGINT)
-    with pytest.raises(Unavailable, match="Check that it runs, and WAREHOUSE_URL"):
+    with pytest.raises(ServiceUnavailable, match="Check that it runs, and WAREHOUSE_URL"):
         replace(pipeline, retry_seconds=0.2).load(MONDAY, TUESDAY)
     server.start()
     holds(pipeline, BEFORE)
@@ -277,6 +279,6 @@ def test_a_full_disk_stops_a_load_at_once(
         with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
             while True:
                 filler.write(bytes(1 << 12))
-        says = ("No space left on device (SQLSTATE 53100)", "have space freed or added there")
+        messages = ("No space left on device (SQLSTATE 53100)", "have space freed or added there")
         after = AFTER | {TUESDAY: many}
-        fails_and_then_loads(pipeline, (disk / "filler").unlink, *says, after=after)
+        fails_and_then_loads(pipeline, (disk / "filler").unlink, *messages, after=after)

@@ -28,8 +28,8 @@ from etl_assets.clients.transactions import loading
 from etl_assets.definitions import build_defs
 from etl_assets.defs.jobs import ORDER_INCREMENT, ORDER_REPORT_JOB
 from etl_assets.defs.run_history import planned_tags
+from etl_assets.embedded.services import EmbeddedServices
 from etl_assets.embedded.simulator import Fault, GivenFiles
-from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets.settings import PartitionSettings
 from etl_assets.source.raw_file import RawFile
 from etl_assets_tests.conftest import OpenPipeline
@@ -277,7 +277,7 @@ def test_the_api_being_down_is_said_and_not_waited_for(pipeline: Pipeline) -> No
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "says"),
+    ("status", "body", "message"),
     [
         (401, "{}", "refused access (401)"),
         (403, "{}", "refused access (403)"),
@@ -285,22 +285,22 @@ def test_the_api_being_down_is_said_and_not_waited_for(pipeline: Pipeline) -> No
     ],
 )
 def test_a_source_that_refuses_is_said_with_what_to_do(
-    pipeline: Pipeline, status: int, body: str, says: str
+    pipeline: Pipeline, status: int, body: str, message: str
 ) -> None:
     pipeline.simulator.faults.add(Fault("/get_increment", status=status, body=body))
     reason = why_not(pipeline)
-    assert says in reason
+    assert message in reason
     assert "What to do: " in reason
     assert launch(pipeline) == [TUESDAY]
 
 
 def test_a_file_that_is_missing_is_said_with_what_to_do(
-    pipeline: Pipeline, world: EmbeddedWorld
+    pipeline: Pipeline, services: EmbeddedServices
 ) -> None:
     found = pipeline.source.find_next(TUESDAY)
     assert isinstance(found, RawFile)
     bucket, key = bucket_and_key(found.stored.uri)
-    world.object_store.client().delete_object(Bucket=bucket, Key=key)
+    services.object_store.client().delete_object(Bucket=bucket, Key=key)
     reason = why_not(pipeline)
     assert f"{TUESDAY}: the increment's file is not in the object store" in reason
     assert "What to do: have the source put the file there" in reason
@@ -310,7 +310,7 @@ def test_a_file_that_is_missing_is_said_with_what_to_do(
 
 @pytest.mark.parametrize("sensor", [NEXT, REDELIVERED])
 @pytest.mark.parametrize(
-    ("variable", "value", "says"),
+    ("variable", "value", "message"),
     [
         ("REPORT_API_KEY", None, "REPORT_API_KEY"),
         ("AWS_SECRET_ACCESS_KEY", "wrong", "access refused"),
@@ -324,7 +324,7 @@ def test_a_setting_that_is_missing_or_wrong_is_said_with_what_to_do(
     sensor: str,
     variable: str,
     value: str | None,
-    says: str,
+    message: str,
 ) -> None:
     launch(pipeline)
     pipeline.simulator.redeliver(TUESDAY, csv_file(order(TUESDAY)))
@@ -334,7 +334,7 @@ def test_a_setting_that_is_missing_or_wrong_is_said_with_what_to_do(
         host = urlsplit(pipeline.owners_url).netloc.rpartition("@")[2]
         environment.setenv(variable, value.format(host=host))
     reason = why_not(pipeline, sensor)
-    assert says in reason
+    assert message in reason
     assert "What to do: " in reason
     assert "wrong" not in reason
 

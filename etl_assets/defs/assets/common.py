@@ -60,9 +60,9 @@ def step(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Gen
     anything is taken for killed. An error fails the run as in `plain_failure`.
     """
     with plain_failure():
-        house = warehouse.connect()
-        with loading(house, days_of(context.run)):
-            yield house
+        database = warehouse.connect()
+        with loading(database, days_of(context.run)):
+            yield database
 
 
 def table_schema(connection: Connection, relation: str) -> dg.TableSchema:

@@ -77,8 +77,8 @@ def mart_assets(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
     def mart(
         context: dg.AssetExecutionContext, warehouse: WarehouseResource
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-        with step(context, warehouse) as house:
-            make = _load(context, house) if context.selected_asset_keys else check_all(house)
+        with step(context, warehouse) as database:
+            make = _load(context, database) if context.selected_asset_keys else check_all(database)
             yield from (result for result in make if _is_selected(context, result))
 
     return mart
@@ -96,18 +96,20 @@ def _is_selected(
 
 
 def _load(
-    context: dg.AssetExecutionContext, house: Warehouse
+    context: dg.AssetExecutionContext, warehouse: Warehouse
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     days = days_of(context.run)
     try:
-        load = load_mart(house, days, run_id=context.run.run_id, only_unloaded=is_planned(context))
+        load = load_mart(
+            warehouse, days, run_id=context.run.run_id, only_unloaded=is_planned(context)
+        )
     except Offences as offences:
         yield from check_results(offences.found, {"days": format_days(days)})
         raise dg.Failure(
             f"The mart was left as it was: {offences}. The checks' metadata has the figures"
         ) from None
-    of_tables = house.run(lambda connection: _describe(connection, days[-1]))
-    history = house.rows("mart/load_history", {"days": days})
+    of_tables = warehouse.run(lambda connection: _describe(connection, days[-1]))
+    history = warehouse.rows("mart/load_history", {"days": days})
     _add_metadata(context, days, load, history, of_tables)
     for table in TABLES:
         yield dg.MaterializeResult(asset_key=mart_key(table))

@@ -56,10 +56,10 @@ def raw_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDef
         A day that was loaded before is looked for where it was loaded from. If the source lacks any
         of the run's days, the run stops here and names them.
         """
-        with step(context, warehouse) as house:
-            source = Source(house, report_api.connect(), object_store.connect())
+        with step(context, warehouse) as database:
+            source = Source(database, report_api.connect(), object_store.connect())
             found = locate(
-                house,
+                database,
                 source,
                 days_of(context.run),
                 run_id=context.run.run_id,

@@ -86,9 +86,9 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
         from etl_assets.staging.load import stage
 
         days = days_of(context.run)
-        with step(context, warehouse) as house:
+        with step(context, warehouse) as database:
             staged = stage(
-                house,
+                database,
                 object_store.connect(),
                 days,
                 run_id=context.run.run_id,
@@ -97,8 +97,8 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
                 max_rejected_share=LoadSettings.read().max_rejected_share,
                 allow_empty=config.allow_empty,
             )
-            schema = house.run(lambda connection: table_schema(connection, _TABLE))
-            sample = table_sample(house.rows("staging/sample", {"day": days[-1]}))
+            schema = database.run(lambda connection: table_schema(connection, _TABLE))
+            sample = table_sample(database.rows("staging/sample", {"day": days[-1]}))
         _add_metadata(context, days, staged, {"dagster/column_schema": schema, "sample": sample})
         yield dg.MaterializeResult(check_results=list(_check_results(context, staged)))
 
