@@ -38,7 +38,7 @@ class Database:
     """A PostgreSQL database, called `name` in errors and found by the variable `setting`.
 
     Faults that pass (a restart, a lost connection, a serialization failure) are tried again for
-    `retry_seconds` in all and raise `ServiceUnavailable` after that; others raise `EtlError` with the
+    `retry_seconds` in all and raise `ServiceUnavailable` then; others raise `EtlError` with the
     server's message, but never its details, which can quote rows.
 
     A statement may take as long as it takes, or with `answer_seconds` so many seconds; longer ones

@@ -124,7 +124,7 @@ class EmbeddedServices(Startable):
         }
 
     def dagster_environment(self) -> dict[str, str]:
-        """Return the variables that make Dagster keep its runs in this PostgreSQL, and set it up."""
+        """Return the variables that make Dagster use this PostgreSQL, and set up its home."""
         home = self._folder / "dagster"
         home.mkdir(exist_ok=True)
         shutil.copyfile(package_file("deploy/dagster.yaml"), home / "dagster.yaml")
