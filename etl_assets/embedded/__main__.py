@@ -1,10 +1,10 @@
-"""The demo's source alone, for a network of containers: the report API and its S3 server.
+"""The report API and the S3 server of the demo, without PostgreSQL, for a network of containers.
 
     python -m etl_assets.embedded FOLDER
 
-Ports, key and credentials are those that the pipeline's own settings name, so both sides are
-configured by the same variables. The source's D is the day after the last partition: fixed by
-ETL_END_DATE, else it moves on with the clock.
+The pipeline's own settings give the ports, the key and the credentials, so the same variables
+configure both sides. The source's current day (D) is the day after the last partition: ETL_END_DATE
+fixes it; without ETL_END_DATE it follows the clock.
 """
 
 import signal
@@ -22,11 +22,11 @@ from etl_assets.errors import EtlError
 from etl_assets.settings import ObjectStoreSettings, PartitionSettings, ReportApiSettings, require
 
 _ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  # a container's own network
-_LOOK_AT_THE_CLOCK_SECONDS = 60
+_CLOCK_INTERVAL_SECONDS = 60
 
 
 def serve(folder: Path) -> None:
-    """Serve until interrupted; what is in the folder is there again at the next start.
+    """Serve until interrupted. The next start finds the folder's contents again.
 
     Raises:
         EtlError: a setting is missing, or a server doesn't start.
@@ -50,9 +50,9 @@ def serve(folder: Path) -> None:
         port=urlsplit(api.url).port or 0,
     )
     with store, simulator:
-        print(f"The report API is at {api.url}, its files at {s3.endpoint_url}", flush=True)  # noqa: T201  # for people
+        print(f"The report API is at {api.url}, its files at {s3.endpoint_url}", flush=True)  # noqa: T201  # a program's output
         while True:
-            time.sleep(_LOOK_AT_THE_CLOCK_SECONDS)  # midnight makes another day
+            time.sleep(_CLOCK_INTERVAL_SECONDS)  # at midnight the day changes
             simulator.today = _today()
 
 

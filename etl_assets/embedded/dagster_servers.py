@@ -1,6 +1,6 @@
 """Dagster's webserver and daemon as child processes, for a laptop.
 
-Not `dagster dev`: in the background of a script that ignores SIGINT and SIGTERM.
+`dagster dev` would not do: in the background of a script it ignores SIGINT and SIGTERM.
 """
 
 import signal
@@ -17,25 +17,25 @@ from etl_assets.embedded.startable import Startable
 from etl_assets.embedded.supervised import StopSteps, Supervised
 from etl_assets.package_files import package_file
 
-# The webserver and the daemon first end the code servers that they have started.
+# The webserver and the daemon need time to end the code servers that they have started.
 _STOP: StopSteps = ((signal.SIGTERM, 10.0),)
 _READY_SECONDS = 90.0
-_LOOK_SECONDS = 1.0
-"""Between two looks whether both still run: there is no waiting for either of two processes."""
+_POLL_SECONDS = 1.0
+"""How often to check that both still run. No call waits for the first of two processes to end."""
 
 
 class DagsterServers(Startable):
     """Dagster's webserver on 127.0.0.1 and its daemon.
 
-    What they work on is the environment's: `DAGSTER_HOME` and the pipeline's own settings.
+    The environment configures them: `DAGSTER_HOME` and the pipeline's own settings.
     """
 
     def __init__(self, folder: Path, port: int, environment: Mapping[str, str]) -> None:
-        """Describe them.
+        """Configure both; `start` starts them.
 
         Args:
             folder: where their logs go.
-            port: the webserver's.
+            port: the webserver's port.
             environment: variables added to our own.
         """
         self._folder = folder.resolve()
@@ -49,20 +49,20 @@ class DagsterServers(Startable):
         return f"http://{LOOPBACK}:{self._port}"
 
     def wait(self) -> None:
-        """Wait until one of them ends by itself, and say so.
+        """Wait until one of them ends by itself.
 
         Raises:
-            ServerFailed: it has.
+            ServerFailed: a server ended by itself.
         """
         while self._servers:
             for server in self._servers:
                 server.raise_if_ended()
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
 
     def _start(self, running: ExitStack) -> None:
         require_port(self._port)
         self._folder.mkdir(parents=True, exist_ok=True)
-        # The webserver sets Dagster's storage up; the daemon would do it at the same time.
+        # The webserver starts first: both set up Dagster's storage, and must not do so together.
         address = ["--host", LOOPBACK, "--port", str(self._port)]
         webserver = self._start_server("dagster-webserver", address, running)
         self._wait_until_ready(webserver)
@@ -86,7 +86,7 @@ class DagsterServers(Startable):
 
     def _wait_until_ready(self, server: Supervised) -> None:
         with requests.Session() as session:
-            session.trust_env = False  # no proxy of the environment stands in between
+            session.trust_env = False  # the environment's proxy can't reach 127.0.0.1
             server.wait_until_ready(
                 lambda: session.get(f"{self.url}/server_info", timeout=5).ok,
                 seconds=_READY_SECONDS,

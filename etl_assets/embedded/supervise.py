@@ -1,15 +1,18 @@
-"""The small program between us and a server: it ends the server when we end.
+"""The supervisor: a small program between us and a server that ends the server when we end.
 
-Run as a script by `supervised`, with the standard library only; it must start in milliseconds and
-imports nothing of this package. It reads a pipe whose other end only we hold. A byte, or the end of
-the pipe, means stop: so asking for it, Ctrl-C, SIGTERM and `kill -9` all come down to the same
-orderly shutdown. (`setpriv --pdeathsig` would be shorter, but its signal comes when the *thread*
-that started the server ends: seen, for servers are started side by side. Nothing follows a signal
-that is not obeyed, and only Linux has it.)
+`supervised` runs it as a script. It must start in milliseconds, so it uses the standard library
+only and imports nothing of this package. It reads a pipe whose other end only we hold. A byte or
+the end of the pipe means stop, so `stop()`, Ctrl-C, SIGTERM and `kill -9` all lead to the same
+orderly shutdown.
 
-Argument: a JSON object with `command`, `stop` (pairs of a signal's name and the seconds to wait for
-its effect; SIGKILL follows the last, for all that the server has started too) and `lock` (a
-descriptor, which the server inherits: the lock is free when its last process is gone).
+`setpriv --pdeathsig` would be shorter, but it has three faults. It sends its signal when the
+*thread* that started the server ends, and we start servers in short-lived threads. It sends no
+second signal to a server that ignores the first. It exists on Linux only.
+
+The argument is a JSON object with `command`, `stop` and `lock`. `stop` is a list of pairs: a
+signal's name and the seconds to wait for its effect. SIGKILL follows the last one and ends all
+processes that the server has started too. `lock` is a descriptor that the server inherits: the lock
+is free when the server's last process has ended.
 """
 
 import json
@@ -33,7 +36,7 @@ def _stop_when_asked(server: subprocess.Popen[bytes], steps: list[tuple[str, flo
         except subprocess.TimeoutExpired:
             continue
         return
-    # With what it has started, which could wait for ever for a server that is gone; and us.
+    # This kills the server's own children too, which could wait for ever for it, and ourselves.
     os.killpg(0, signal.SIGKILL)
 
 
@@ -42,8 +45,8 @@ def _do_nothing(_number: int, _frame: FrameType | None) -> None: ...
 
 def main() -> int:
     """Run the command until it ends or we are asked to stop it; return its exit code."""
-    # A service manager signals every process at once: ours is to outlive the server. No-ops rather
-    # than SIG_IGN, which the server would inherit.
+    # A service manager signals all processes at once, but this one must outlive the server. The
+    # handlers do nothing; SIG_IGN would be inherited by the server.
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, _do_nothing)
     options: dict[str, Any] = json.loads(sys.argv[1])

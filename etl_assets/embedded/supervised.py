@@ -1,7 +1,7 @@
-"""Running a server as a child process that cannot outlive us.
+"""Runs a server as a child process that cannot outlive us.
 
-Between us and the server sits `supervise`, in a session of its own: Ctrl-C in the terminal reaches
-us and not the servers, which go on working until we have wound up and stop them.
+The program `supervise` runs between us and the server, in a session of its own. So Ctrl-C in the
+terminal reaches us and not the servers: they run on until we have finished and stop them.
 """
 
 import json
@@ -33,7 +33,7 @@ from etl_assets.errors import EtlError
 StopSteps = Sequence[tuple[signal.Signals, float]]
 """Signals to send in turn, each with the seconds to wait for its effect.
 
-SIGKILL is the last, for all that the server has started too.
+SIGKILL follows them and ends all processes that the server has started too.
 """
 
 _LAST_LINES = 10
@@ -47,9 +47,9 @@ class ServerFailed(EtlError):
 class Supervised:
     """A running server; its output goes to `NAME.log` in the folder.
 
-    `NAME.lock` is held by the server's own processes. Starting waits for those of an earlier run to
-    be gone: usually they are just being stopped, after their parent was killed; orphans (their
-    supervisor was killed too) are stopped here.
+    The server's own processes hold `NAME.lock`. A start waits until the processes of an earlier run
+    have ended. Usually their supervisor is just stopping them, because their parent was killed. If
+    their supervisor was killed too, the start stops them.
     """
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -68,7 +68,7 @@ class Supervised:
         environment: Mapping[str, str] | None = None,
         leftovers: Iterable[Path] = (),
     ) -> Self:
-        """Start the command; what is not in `environment` comes from ours.
+        """Start the command in our environment, with the variables of `environment` added.
 
         Args:
             name: what the server is called in messages, and its log and lock.
@@ -76,11 +76,12 @@ class Supervised:
             folder: where the log and the lock are.
             stop: how the server is asked to end.
             environment: variables added to our own.
-            leftovers: files that a killed server leaves in its own way (a pid file whose number
-                meanwhile is another process); deleted once the earlier run is known to be gone.
+            leftovers: files of a killed server that would block its next start, such as a pid file
+                whose number now belongs to another process. They are deleted after the earlier run
+                has ended.
 
         Raises:
-            ServerFailed: processes of an earlier run can't be made to end.
+            ServerFailed: processes of an earlier run can't be ended.
         """
         descriptor = lock_when_free(name, folder, stop)
         options = {"command": list(command), "stop": [(s.name, t) for s, t in stop]}
@@ -112,10 +113,10 @@ class Supervised:
         return code
 
     def raise_if_ended(self) -> None:
-        """Say so if the server has ended.
+        """Raise an error if the server has ended.
 
         Raises:
-            ServerFailed: it has; with the last lines of its log.
+            ServerFailed: it has ended; the message has the last lines of its log.
         """
         if self._process.poll() is not None:
             raise self.failure("ended by itself")
@@ -127,15 +128,15 @@ class Supervised:
         seconds: float,
         not_yet: tuple[type[Exception], ...],
     ) -> None:
-        """Wait until the server is ready; one that does not become so is stopped.
+        """Wait until the server is ready. If it does not become ready, stop it.
 
         Args:
-            is_ready: asks the server.
+            is_ready: asks the server whether it is ready.
             seconds: how long to wait.
-            not_yet: what `is_ready` raises where nobody answers yet.
+            not_yet: the errors that `is_ready` raises while the server does not answer yet.
 
         Raises:
-            ServerFailed: it has ended, or the time is up; with the last lines of its log.
+            ServerFailed: it has ended or the time is up; the message has the last lines of its log.
         """
 
         def asked() -> bool:
@@ -150,7 +151,7 @@ class Supervised:
         try:
             attempts(asked)
         except RetryError as error:
-            # Before it is stopped: the log would end with that.
+            # Read the log before the stop, which adds lines to it.
             failure = self.failure(f"was not ready after {seconds:.0f} s")
             self.stop()
             raise failure from error
@@ -159,15 +160,15 @@ class Supervised:
             raise
 
     def failure(self, what: str) -> ServerFailed:
-        """Return the error for what happened, with the last lines of the log."""
+        """Return the error that says what happened and has the last lines of the log."""
         lines = self._log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
         return ServerFailed("\n".join([f"The embedded {self._name} {what}; {self._log}:", *lines]))
 
     def stop(self) -> None:
-        """Stop the server and wait until it is gone; a second call does nothing."""
+        """Stop the server and wait until it has ended. A second call does nothing."""
         pipe = self._process.stdin
         if pipe and not pipe.closed:
-            # The byte says it even where a fork of ours still holds the pipe open.
+            # A forked child of ours can still hold the pipe open, so closing it is not enough.
             with suppress(BrokenPipeError):
                 os.write(pipe.fileno(), b"\n")
             pipe.close()
@@ -175,10 +176,10 @@ class Supervised:
 
 
 def start_on_a_free_port(start: Callable[[], Supervised]) -> Supervised:
-    """Start a server, and again if that fails: its port can be somebody else's by then.
+    """Start a server; try again if that fails, for another process can have taken its port.
 
     Raises:
-        ServerFailed: it fails for the fifth time.
+        ServerFailed: the fifth try failed.
     """
     attempts = Retrying(
         retry=retry_if_exception_type(ServerFailed),
@@ -190,9 +191,9 @@ def start_on_a_free_port(start: Callable[[], Supervised]) -> Supervised:
 
 
 def lock_when_free(name: str, folder: Path, stop: StopSteps) -> int:
-    """Lock the file and return its descriptor, once the processes of an earlier run are gone.
+    """Wait until the processes of an earlier run have ended, lock the file, return its descriptor.
 
-    They are waited for while a supervisor is about to end them, and ended where it is gone.
+    A living supervisor ends them. If it was killed, they are ended here.
 
     Raises:
         ServerFailed: they don't end.
@@ -205,7 +206,7 @@ def lock_when_free(name: str, folder: Path, stop: StopSteps) -> int:
         return _lock_within(supervised_stop, path, while_supervised=True)
     for step, seconds in [*stop, (signal.SIGKILL, _SECONDS_TO_DIE)]:
         with suppress(ProcessLookupError):
-            # Nobody but the server can have this number while its lock is held.
+            # While the lock is held the server lives, so no other process has this number.
             server = _holders(path)[1]
             if step is signal.SIGKILL:
                 os.killpg(os.getpgid(server), step)
@@ -221,7 +222,10 @@ def lock_when_free(name: str, folder: Path, stop: StopSteps) -> int:
 
 
 def _lock_within(seconds: float, path: Path, *, while_supervised: bool = False) -> int:
-    """Lock the file as soon as it is free, or give up: at once where no supervisor lives."""
+    """Lock the file as soon as it is free, within so many seconds.
+
+    With `while_supervised`, give up as soon as no supervisor lives.
+    """
     attempts = Retrying(
         retry=retry_if_exception_type(Locked)
         & retry_if_exception(lambda _: not while_supervised or _lives(_holders(path)[0])),
@@ -233,7 +237,7 @@ def _lock_within(seconds: float, path: Path, *, while_supervised: bool = False) 
 
 
 def _holders(path: Path) -> tuple[int, int]:
-    """Return the numbers of the supervisor and of the server, as `supervise` has noted them."""
+    """Return the process ids of the supervisor and of the server, which `supervise` wrote."""
     supervisor, server = path.read_text().split()
     return int(supervisor), int(server)
 

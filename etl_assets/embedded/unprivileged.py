@@ -1,9 +1,9 @@
-"""Running a program as somebody who is not root, since PostgreSQL refuses to run as root.
+"""Runs a program as another user than root, because PostgreSQL refuses to run as root.
 
-Root drops to `nobody`. Below a folder that nobody may not enter (/root, a 0700 home), a user
-namespace takes over, in which the same processes, with root's files and without root's powers, look
-like nobody's. Tried and left out: `nobody` with the capability to pass by permissions; access(2)
-ignores it, and PostgreSQL asks access(2) whether its programs are there.
+Root switches to the account `nobody`. If `nobody` may not enter the folder (/root, a home of mode
+0700), the program runs in a user namespace: there it appears as `nobody`, still owns root's files
+and lacks root's powers. Giving `nobody` the capability to ignore permissions does not work:
+PostgreSQL looks for its programs by access(2), which ignores that capability.
 """
 
 import os
@@ -18,19 +18,24 @@ _NOBODY = 65_534
 
 @dataclass(frozen=True)
 class Account:
-    """Who runs a program: what goes before its command, and whose its files have to be (a uid)."""
+    """An account that runs a program.
+
+    Attributes:
+        prefix: the words before the program's command.
+        uid: the user id that must own the program's files.
+    """
 
     prefix: tuple[str, ...]
     uid: int
 
     def enters(self, path: Path) -> bool:
-        """Tell whether a program run like this finds the path."""
+        """Return whether a program that this account runs can reach the path."""
         command = [*self.prefix, "test", "-x", str(path)]
         tried = subprocess.run(command, check=False, capture_output=True, cwd="/")  # noqa: S603  # ours
         return tried.returncode == 0
 
     def own(self, top: Path) -> None:
-        """Make the folder, and all below it, the account's."""
+        """Make the account the owner of the folder and of all files below it."""
         if top.stat().st_uid == self.uid:
             return
         for folder, _, files in os.walk(top):
@@ -42,7 +47,7 @@ OURSELVES = Account((), os.geteuid())
 
 
 def accounts() -> Iterator[Account]:
-    """Yield the accounts that a program could be run as, the best first."""
+    """Yield the accounts that could run a program, the best first."""
     if os.geteuid() != 0:
         yield OURSELVES
         return

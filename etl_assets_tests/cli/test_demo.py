@@ -69,7 +69,7 @@ def test_a_second_one_beside_it_is_refused_and_ctrl_c_ends_all_of_it(etl: Etl) -
         read_until_line(demo, "Schema")
         for arguments in ([], ["--fresh"]):
             refusal = etl("demo", *arguments, code=1).stderr
-            assert f"process {demo.pid} is using it. Stop that one first" in refusal
+            assert f"process {demo.pid} is using it. Stop that process first" in refusal
         assert "Interrupted. " in interrupt(demo)
     nothing_runs()
 

@@ -1,8 +1,9 @@
-"""A simulator of the report API and of the files it writes into the object store.
+"""A simulator of the report API and of the files that the API writes into the object store.
 
-`service` is what callers see and what tests steer; `content` says what a source of files is,
-`generated` makes files up and `given` serves ready ones; `ledger` remembers over a restart what was
-asked for and written; `serving` lets it answer calls, and `faults` misbehave on request.
+`service` is the API, which tests control. `content` defines the protocol for source files,
+`generated` generates the files and `given` serves existing ones. `deliveries` writes them, `ledger`
+records what was requested and written, across restarts. `serving` runs the HTTP server, and
+`faults` makes calls fail on request.
 """
 
 from etl_assets.embedded.simulator.content import SourceFiles

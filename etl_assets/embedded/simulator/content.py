@@ -1,4 +1,4 @@
-"""What a source of files has to answer, whether it makes them up or was given them."""
+"""The protocol for source files, generated or given."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
@@ -11,7 +11,7 @@ ORDER_LOG = "user_order_log"
 PRICE_LOG = "price_log"
 
 Contents = Mapping[str, Iterable[bytes]]
-"""Every kind's file, in pieces; of a large one no more than a day's is in memory at a time."""
+"""The file of each kind, in pieces. A piece is at most one day of a large file."""
 
 
 class SourceFiles(Protocol):
@@ -26,10 +26,10 @@ class SourceFiles(Protocol):
         ...
 
     def increment(self, day: date, *, with_status: bool) -> Contents | None:
-        """Return the files of a day's increment, or None while it is not there yet."""
+        """Return the files of a day's increment, or None if it does not exist yet."""
         ...
 
 
 def usual_report_days(today: date) -> tuple[date, date]:
-    """Return the days of a real report: from 30 to 8 days ago, both included."""
+    """Return the first and last day of a real report: 30 and 8 days ago."""
     return today - timedelta(days=30), today - timedelta(days=8)

@@ -1,4 +1,4 @@
-"""Writing files into the object store: each once, unless a day is delivered again on purpose."""
+"""Writes files into the object store: each once, unless a test delivers a day again."""
 
 import tempfile
 import threading
@@ -19,14 +19,14 @@ _IN_MEMORY_BYTES = 32 << 20
 
 
 class Interrupted(Exception):
-    """A report was still being written when the simulator was stopped; the next start redoes it."""
+    """The simulator was stopped while it wrote a report; the next start writes it again."""
 
 
 class Deliveries:
     """The files of reports and increments in the bucket; a context manager.
 
-    A report is written in the background, for it may take longer than a caller waits; an increment
-    while its caller waits.
+    A report is written in the background, because it may take longer than a caller waits. An
+    increment is written while its caller waits.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Deliveries:
         self._running.close()
 
     def has_report(self, report: Report) -> bool:
-        """Tell whether a report's files are written; where not, see to it in the background."""
+        """Return whether a report's files are written; if not, write them in the background."""
         if self._ledger.is_written(report):
             return True
         with self._one_at_a_time:
@@ -70,7 +70,7 @@ class Deliveries:
         return self._ledger.is_written(report)
 
     def has_increment(self, increment: Increment) -> bool:
-        """Tell whether there is such an increment, having written it unless it was."""
+        """Return whether the increment exists; write its files at the first call."""
         with self._one_at_a_time:
             if increment in self._ledger.increments:
                 return True
@@ -80,7 +80,7 @@ class Deliveries:
             return True
 
     def redeliver(self, day: date, orders: bytes | None) -> None:
-        """Write the day's increments again, at their addresses."""
+        """Write the day's increments again, at the same addresses."""
         with self._one_at_a_time:
             if orders is not None:
                 self._given[day] = orders
@@ -93,7 +93,7 @@ class Deliveries:
         self._write(f"{report.folder}/{report.report_id}/{ORDER_LOG}.csv", [orders])
 
     def forget(self) -> None:
-        """Know of no report and no increment any more; what lies at their addresses is replaced."""
+        """Forget all reports and increments; new ones replace the files at their addresses."""
         with self._one_at_a_time:
             for writing in self._reports.values():
                 writing.result()
@@ -102,7 +102,7 @@ class Deliveries:
             self._ledger.clear()
 
     def addresses(self, keys: dict[str, str]) -> dict[str, str]:
-        """Return the keys as the API gives them: with the host and the bucket."""
+        """Return the keys as the API returns them: as URLs with the host and the bucket."""
         return {name: f"{self._store.endpoint_url}/{BUCKET}/{key}" for name, key in keys.items()}
 
     def _write_report(self, report: Report) -> None:
@@ -141,7 +141,7 @@ def report_keys(report: Report) -> dict[str, str]:
 
 
 def increment_keys(report: Report, increment: Increment) -> dict[str, str]:
-    """Return the keys of an increment's files; that of the price log lies with the report's."""
+    """Return the keys of an increment's files; the price log is in the report's folder."""
     own = report.increment_id(increment.day)
     return {
         f"{kind}_inc": f"{increment.folder}/"

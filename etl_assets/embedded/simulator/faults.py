@@ -1,6 +1,6 @@
-"""Misbehaving on request, and remembering who called.
+"""Makes calls fail on request, and records all calls.
 
-An ASGI layer around the API: what it does to an answer, the answer itself knows nothing of.
+It is an ASGI layer around the API: the API's own code knows nothing of the faults.
 """
 
 import asyncio
@@ -19,19 +19,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 @dataclass(frozen=True)
 class Fault:
-    """How calls of a path go wrong.
+    """A fault of the calls of a path.
 
     Attributes:
-        path: the calls it strikes, such as `/get_report`, or `*/user_order_log.csv`.
-        status: answer with this status instead of asking the API; None leaves its answer.
-        body: the body that goes with `status`.
-        headers: the headers that go with `status`, such as `Retry-After`.
+        path: the path of the calls that fail: `/get_report`, or a pattern such as
+            `*/user_order_log.csv`.
+        status: the status to answer instead of calling the API; None returns the API's answer.
+        body: the body for `status`.
+        headers: the headers for `status`, such as `Retry-After`.
         reset: reset the connection instead of answering, or after `cut_after` bytes.
-        delay: seconds before anything happens.
-        drip: seconds after each byte of the body.
-        cut_after: end the connection after so many bytes of the body.
-        times: how many calls it strikes; None for all until it is removed.
-        method: the method of the calls that it strikes; None for any.
+        delay: seconds to wait before anything else.
+        drip: seconds to wait after each byte of the body.
+        cut_after: end the connection after this many bytes of the body.
+        times: how many calls fail; None for all until the fault is removed.
+        method: the method of the calls that fail; None for any.
     """
 
     path: str
@@ -57,24 +58,24 @@ class Call:
 
 
 class Faults:
-    """The faults that are still to strike; safe to change while calls are answered."""
+    """The faults of the next calls; safe to change while calls are answered."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pending: list[tuple[Fault, int | None]] = []
 
     def add(self, fault: Fault) -> None:
-        """Let it strike from now on, after those of the same path added before."""
+        """Add a fault, after the earlier faults of the same path."""
         with self._lock:
             self._pending.append((fault, fault.times))
 
     def clear(self) -> None:
-        """Let nothing go wrong any more."""
+        """Remove all faults."""
         with self._lock:
             self._pending.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
-        """Return the fault that strikes this call, used up by one."""
+        """Return the fault of this call, if any, and count the call."""
         with self._lock:
             for position, (fault, left) in enumerate(self._pending):
                 if fault.method not in {None, method} or not fnmatchcase(path, fault.path):
@@ -88,7 +89,7 @@ class Faults:
 
 
 class Misbehaving:
-    """The API with its faults; `calls` gets every call before anything happens to it."""
+    """The API with its faults. Each call is appended to `calls` before it is handled."""
 
     def __init__(
         self,
@@ -103,7 +104,7 @@ class Misbehaving:
         self._transport = transport
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a call, or fail to."""
+        """Answer a call, with its fault if it has one."""
         request = Request(scope)
         path = request.url.path
         query = dict(request.query_params)
@@ -124,7 +125,7 @@ class Misbehaving:
 
 
 def _damaging(send: Send, fault: Fault, transport: asyncio.Transport | None) -> Send:
-    """Return a `send` that drips or cuts the body of the answer, which comes in one piece.
+    """Return a `send` that delays or cuts the body of the answer, which must be one piece.
 
     With `transport` the connection is reset where the body is cut.
     """
@@ -153,4 +154,4 @@ async def _reset(transport: asyncio.Transport) -> None:
     linger_for_no_time = struct.pack("ii", 1, 0)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_for_no_time)
     transport.abort()
-    await asyncio.sleep(0)  # the server learns of it before it misses the answer
+    await asyncio.sleep(0)  # so that uvicorn sees the reset before it notices the missing answer

@@ -1,7 +1,7 @@
-"""Files made up in the likeness of the real ones, in any number of rows.
+"""Generated files that resemble the real ones, with any number of rows.
 
-A day's rows follow from the seed, the day and the number of rows a day, from nothing else: whatever
-report or increment holds the day, the orders are the same. Random numbers are digits of MD5: the
+A day's rows depend on the seed, the day and the number of rows per day only, so the day has the
+same orders in every report and increment. Random numbers are digits of MD5 hashes, so they are the
 same with every version of every library.
 """
 
@@ -37,7 +37,7 @@ _ITEMS = {
     "Хлеб ржаной": 20,
 }
 _CITIES = ["Москва", "Ростов", "Ярославль"]
-# By sex, which is a customer id's last digit but one, then by other digits of it (see `_orders`).
+# The index is sex × 10 + another digit of the customer id; sex is the last digit but one.
 _FIRST_NAMES = [
     *("Иван", "Евгений", "Петр", "Олег", "Сергей"),
     *("Александр", "Алексей", "Константин", "Геннадий", "Эдуард"),
@@ -53,7 +53,7 @@ _LAST_NAMES = [
 _CUSTOMERS_PER_ROW = 2  # 2,000 at 1,000 rows a day
 _IDS_IN_A_HUNDRED = 20  # customer ids end in 00 to 19
 _REFUND_IN = 20
-# Of a day's orders, those that come more than once: as one batch, over and over, at its end.
+# The share of a day's orders that have duplicates. They are repeated as one batch at the day's end.
 _REPEATED_SHARE = 0.56
 _COLUMNS = (
     *("uniq_id", "date_time", "city_id", "city_name", "customer_id", "first_name", "last_name"),
@@ -63,17 +63,17 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class _Edition:
-    """How a day is delivered: its contents' number, and the share of its rows that came."""
+    """A version of a day: its number, and the share of its rows that the source delivers."""
 
     number: int = 0
     share: float = 1.0
 
 
 class GeneratedOrders(SourceFiles):
-    """Orders made up for every day.
+    """Generated orders for every day.
 
-    At 1,000 rows a day, a day has 800 to 1,200 rows; other sizes are in proportion. On average 77 %
-    of them are exact duplicates of another.
+    With `rows_per_day` of 1,000 a day has 800 to 1,200 rows; other values scale this. On average
+    77 % of the rows are duplicates.
     """
 
     def __init__(self, seed: int, rows_per_day: int = 1_000) -> None:
@@ -101,12 +101,12 @@ class GeneratedOrders(SourceFiles):
         }
 
     def vary(self, day: date) -> None:
-        """From now on the day has other orders: a re-delivery that changes its contents."""
+        """Give the day other orders from now on, for a re-delivery with other contents."""
         edition = self._editions.get(day, _Edition())
         self._editions[day] = _Edition(edition.number + 1, edition.share)
 
     def cut_short(self, day: date, share: float) -> None:
-        """From now on only that share of the day's rows has arrived (0 to 1); 1 mends it."""
+        """Deliver only this share (0 to 1) of the day's rows from now on; 1 delivers all again."""
         edition = self._editions.get(day, _Edition())
         self._editions[day] = _Edition(edition.number, share)
 
@@ -118,7 +118,8 @@ class GeneratedOrders(SourceFiles):
             rows = self._rows(day).select(columns).with_row_index("id", offset=next_id)
             next_id += rows.height
             buffer = BytesIO()
-            # No text of ours needs quotes; not looking for any takes a third of the time.
+            # None of these texts needs quotes, and without the search for them it takes a third of
+            # the time.
             rows.write_csv(
                 buffer, include_header=False, line_terminator="\r\n", quote_style="never"
             )
@@ -129,7 +130,7 @@ class GeneratedOrders(SourceFiles):
         edition = self._editions.get(day, _Edition())
         name = f"{self._seed}/{self._rows_per_day}/{day}/{edition.number}"
         count = max(1, round(self._rows_per_day * (0.8 + 0.4 * _chance(f"{name}/rows"))))
-        # Mostly few, sometimes half of the rows: 2 % to 52 %, and 23 % on average.
+        # The share of rows that are no duplicates: 2 % to 52 %, mostly small, 23 % on average.
         share = 0.02 + 0.5 * _chance(f"{name}/orders") ** 1.38
         orders = max(1, round(count * share))
         batch = max(1, round(orders * _REPEATED_SHARE))
@@ -139,7 +140,7 @@ class GeneratedOrders(SourceFiles):
         return rows.head(round(count * edition.share))
 
     def _orders(self, name: str, day: date, count: int) -> pl.DataFrame:
-        """Return the day's different orders, with a status."""
+        """Return the day's distinct orders, with a status."""
         digests = [_digest(f"{name}/{number}") for number in range(count)]
 
         def below(limit: int, first_digit: int) -> pl.Expr:
@@ -171,7 +172,7 @@ class GeneratedOrders(SourceFiles):
 
 
 def side_files(seed: int, first_day: date, last_day: date) -> dict[str, Iterable[bytes]]:
-    """Return the three kinds of files that are not orders, for the days."""
+    """Return the three files of the days that are not order logs, by kind."""
     days = _days(first_day, last_day)
     activities = [line for day in days for line in _activities(seed, day)]
     return {
@@ -188,7 +189,7 @@ def side_files(seed: int, first_day: date, last_day: date) -> dict[str, Iterable
 
 
 def _activities(seed: int, day: date) -> Iterator[str]:
-    """A day's 1 to 20 activities, without ids; their customers are not those of the orders."""
+    """Yield a day's 1 to 20 activities without `id`. Their customers are not the orders' ones."""
     for number in range(1 + int(20 * _chance(f"{seed}/{day}/activities"))):
         digest = _digest(f"{seed}/{day}/activity/{number}")
         action, ten, unit, quantity = (int(digest[i : i + 4], 16) for i in (0, 4, 8, 12))
@@ -197,7 +198,7 @@ def _activities(seed: int, day: date) -> Iterator[str]:
 
 
 def _research(seed: int, day: date) -> Iterator[str]:
-    """A day's 30 rows: sold of 10 categories in 3 regions, at one price for the day."""
+    """Yield a day's 30 rows: sales of 10 categories in 3 regions, at one price for the day."""
     price = 500 + int(600 * _chance(f"{seed}/{day}/price"))
     for category in range(1001, 1011):
         for region in range(1, 4):
@@ -222,5 +223,5 @@ def _digest(name: str) -> str:
 
 
 def _chance(name: str) -> float:
-    """Return the name's random number, 0 included, 1 not."""
+    """Return the pseudo-random number of the name, at least 0 and below 1."""
     return int(_digest(name)[:13], 16) / 16**13

@@ -1,4 +1,4 @@
-"""Serving ready order files: real ones, or ones that a test has written by hand."""
+"""Serves given order files: real ones, or ones that a test has written."""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,12 +16,12 @@ from etl_assets.embedded.simulator.generated import side_files
 
 @dataclass
 class GivenFiles(SourceFiles):
-    """Order files as given, byte for byte; the other kinds are made up.
+    """Given order files, served byte for byte; the other kinds are generated.
 
     Attributes:
         orders: the order log of a report.
         days: the first and the last day of a report; None for the usual ones.
-        increments: the order logs of days; a day that is missing is not there yet.
+        increments: the order log of each increment, by day; a missing day does not exist yet.
     """
 
     orders: bytes
@@ -30,7 +30,7 @@ class GivenFiles(SourceFiles):
 
     @override
     def report_days(self, today: date) -> tuple[date, date]:
-        """Return the days given, else those of a real report."""
+        """Return the given days, else those of a real report."""
         return self.days or usual_report_days(today)
 
     @override
@@ -40,7 +40,7 @@ class GivenFiles(SourceFiles):
 
     @override
     def increment(self, day: date, *, with_status: bool) -> Contents | None:
-        """Return the files of the day, if there are any; a status is in them or is not."""
+        """Return the files of the day, if given; `with_status` does not change them."""
         if day not in self.increments:
             return None
         return side_files(0, day, day) | {ORDER_LOG: [self.increments[day]]}

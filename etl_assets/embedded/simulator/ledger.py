@@ -1,4 +1,4 @@
-"""What the simulator remembers over a restart: the reports asked for and the files written."""
+"""Records the requested reports and the written files, so that the simulator can be restarted."""
 
 import base64
 import json
@@ -16,12 +16,12 @@ def opaque(text: str) -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """A report that was asked for.
+    """A report that was requested.
 
     Attributes:
-        number: counts the reports, from 1.
-        asked_at: the moment, in seconds of the Unix epoch.
-        today: the day by the source's clock (D).
+        number: the number of the report, from 1.
+        asked_at: when it was requested, in seconds since the Unix epoch.
+        today: the source's current day (D) at the request.
         first_day: the first day of its orders.
         last_day: the last day of its orders.
         folder: the part of the object store's keys before the ids.
@@ -36,7 +36,7 @@ class Report:
 
     @property
     def task_id(self) -> str:
-        """The id to ask for the report with."""
+        """The id of the task, which `/get_report` takes."""
         return opaque(f"{self.today}T{self.number:06d}")
 
     @property
@@ -45,13 +45,13 @@ class Report:
         return opaque(self.task_id.rstrip("="))
 
     def increment_id(self, day: date) -> str:
-        """The id of a day's increment asked for with this report."""
+        """Return the id of the increment of a day that is requested with this report's id."""
         return opaque(f"{day}T00:00:00\t{self.number:06d}")
 
 
 @dataclass(frozen=True)
 class Increment:
-    """A day's increment that was written: asked for with a report's number, into a folder."""
+    """The increment of a day, for the report with the number `report`, in a folder."""
 
     report: int
     folder: str
@@ -59,7 +59,7 @@ class Increment:
 
 
 class Ledger:
-    """What was asked for and written, kept in a JSON file that is replaced with every change."""
+    """The requested reports and the written files, in a JSON file that each change replaces."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -75,29 +75,29 @@ class Ledger:
 
     @property
     def reports(self) -> tuple[Report, ...]:
-        """The reports that were asked for, oldest first."""
+        """The requested reports, oldest first."""
         with self._lock:
             return tuple(self._reports)
 
     @property
     def increments(self) -> frozenset[Increment]:
-        """The increments that are written."""
+        """The increments whose files are written."""
         with self._lock:
             return frozenset(self._increments)
 
     def report(self, number: int) -> Report:
-        """Return the report of that number."""
+        """Return the report with this number."""
         return self.reports[number - 1]
 
     def is_written(self, report: Report) -> bool:
-        """Tell whether the report's files are written."""
+        """Return whether the report's files are written."""
         with self._lock:
             return report.number in self._written_reports
 
     def add_report(
         self, *, asked_at: float, today: date, days: tuple[date, date], folder: str
     ) -> Report:
-        """Note that a report was asked for."""
+        """Record a request for a report; return the report."""
         with self._lock:
             report = Report(len(self._reports) + 1, asked_at, today, *days, folder)
             self._reports.append(report)
@@ -105,19 +105,19 @@ class Ledger:
         return report
 
     def add_written(self, report: Report) -> None:
-        """Note that the report's files are written."""
+        """Record that the report's files are written."""
         with self._lock:
             self._written_reports.add(report.number)
             self._keep()
 
     def add_increment(self, increment: Increment) -> None:
-        """Note that the increment's files are written."""
+        """Record that the increment's files are written."""
         with self._lock:
             self._increments.add(increment)
             self._keep()
 
     def clear(self) -> None:
-        """Note that nothing was asked for or written."""
+        """Remove all records."""
         with self._lock:
             self._reports.clear()
             self._written_reports.clear()

@@ -1,7 +1,7 @@
-"""The report API, on 127.0.0.1 unless told otherwise, in a thread of the process that starts it.
+"""The report API, on 127.0.0.1 by default, in a thread of the process that starts it.
 
-A thread, so that tests steer it while it runs: set `today` or `report_seconds`, add `faults`,
-`redeliver` a day, look at `calls`.
+It is a thread so that tests can control it while it runs: set `today` or `report_seconds`, add
+`faults`, `redeliver` a day, look at `calls`.
 """
 
 import hmac
@@ -29,14 +29,14 @@ from etl_assets.embedded.startable import Startable
 
 
 class Simulator(Startable):
-    """The report API and its files; the object store has to run before it is started.
+    """The report API and its files. Start the object store before it.
 
     Attributes:
-        today: the day by the source's clock (D); may be set while it runs.
-        report_seconds: how long a report is RUNNING after it was asked for; `math.inf` for ever.
-        later_days: whether a report id unlocks increments of days from the report's own D on. What
-            the real source does is not known; without, such a day needs a fresh report.
-        faults: what goes wrong.
+        today: the source's current day (D); may be set while it runs.
+        report_seconds: how long a report is RUNNING after its request; `math.inf` for ever.
+        later_days: whether a report id gives increments for the report's own D and later days. If
+            False, such a day needs a new report. Nobody knows what the real source does.
+        faults: the faults of the next calls.
         calls: the calls that arrived, oldest first.
     """
 
@@ -74,15 +74,15 @@ class Simulator(Startable):
 
     @property
     def api_key(self) -> str:
-        """The key that calls have to carry."""
+        """The key that calls must have."""
         return kept_secret(self._folder / "api-key")
 
     def redeliver(self, day: date, orders: bytes | None = None) -> None:
-        """Write the day's increments again, at the addresses that were handed out.
+        """Write the day's increments again, at the same addresses.
 
         Args:
-            day: the day; where it was not asked for yet, nothing is written now.
-            orders: the day's order log from now on; None for what the files now say of the day.
+            day: the day; if its increment was never requested, nothing is written now.
+            orders: the day's order log from now on; None for the current one of the source files.
         """
         self._deliveries.redeliver(day, orders)
 
@@ -91,7 +91,7 @@ class Simulator(Startable):
         self._deliveries.redeliver_report(self._ledger.reports[-1], orders)
 
     def forget(self) -> None:
-        """Begin anew: know of no report and no increment that was asked for or written."""
+        """Forget all reports and increments."""
         self._deliveries.forget()
 
     def _start(self, running: ExitStack) -> None:
@@ -122,9 +122,9 @@ class Simulator(Startable):
     def _for_known(
         self, endpoint: Callable[[Request], JSONResponse]
     ) -> Callable[[Request], JSONResponse]:
-        """Return the endpoint for callers who say who they are and have the key.
+        """Return the endpoint with a check of the caller's headers and key.
 
-        What the real source answers to others was never observed.
+        The real source's answer to a wrong key was never observed.
         """
 
         def admit(request: Request) -> JSONResponse:

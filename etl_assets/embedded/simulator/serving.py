@@ -1,4 +1,4 @@
-"""Serving an ASGI application in a thread of this process, with faults on request."""
+"""Serves an ASGI application in a thread of this process, with faults on request."""
 
 import asyncio
 import socket
@@ -22,13 +22,13 @@ def served(
     listen: str = LOOPBACK,
     port: int = 0,
 ) -> Generator[int]:
-    """Let an application answer calls at a port, which is given; 0 for any that is free.
+    """Serve an application, and yield its port; port 0 takes any free one.
 
-    The faults strike its calls, and `calls` gets them all.
+    `faults` apply to its calls, and each call is appended to `calls`.
     """
 
     def connection(scope: Scope) -> asyncio.Transport:
-        """Return the connection that a call came by."""
+        """Return the connection of a call."""
         transports = [each.transport for each in server.server_state.connections]
         client = scope["client"]
         return next(each for each in transports if each.get_extra_info("peername") == client)
@@ -46,7 +46,7 @@ def served(
         )
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         try:
-            # Ctrl-C may come in the middle of it.
+            # Inside the `try`: Ctrl-C may come while the thread starts.
             thread.start()
             yield listener.getsockname()[1]
         finally:
