@@ -1,37 +1,36 @@
-"""What can go wrong, said for the person who reads it.
+"""The errors of the pipeline, with messages for its users.
 
-Each message tells what was being done, to what, what is wrong and what to do next, and holds no
-secret. Code that talks to the outside raises these; assets turn them into failed runs, the command
-line into an exit code.
+A message says what was being done, to what, what is wrong and what to do next. It contains no
+secret. Assets turn these errors into failed runs, and the command line into an exit code.
 """
 
 
 class EtlError(Exception):
-    """Something is wrong that trying again at once won't change."""
+    """A failure that another try at once would not change."""
 
 
 class ConfigurationError(EtlError):
-    """The environment lacks a setting or has a malformed one."""
+    """A setting is missing from the environment, or malformed."""
 
 
 class ServiceUnavailable(EtlError):
-    """A service stayed unreachable, or went on failing, for as long as we retry."""
+    """A service was unreachable, or kept failing, during all tries."""
 
 
 class AccessRefused(EtlError):
-    """A service does not accept who we say we are."""
+    """A service rejects our credentials."""
 
 
 class AlarmRefused(EtlError):
-    """A webhook does not take an alarm, which trying again won't change."""
+    """A webhook rejects an alarm, and would reject it again."""
 
 
 class UnexpectedAnswer(EtlError):
-    """A service answered something that it should not."""
+    """A service gave an answer that it should not give."""
 
 
 class SchemaMissing(EtlError):
-    """The warehouse lacks the schema, or has an older one."""
+    """The warehouse has no schema, or an older one."""
 
 
 class DayNotInSource(EtlError):
@@ -39,12 +38,12 @@ class DayNotInSource(EtlError):
 
 
 class ObjectMissing(EtlError):
-    """There is no object at an address."""
+    """The object store has no object at an address."""
 
 
 class ObjectChanged(EtlError):
-    """An object is no longer the version that was found."""
+    """An object was replaced after it was found."""
 
 
 class FileRefused(EtlError):
-    """A file can't be what it should be; nothing of it is loaded."""
+    """A file is not a valid file of its feed; none of its rows is loaded."""

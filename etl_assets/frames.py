@@ -1,8 +1,8 @@
-"""Polars, imported so that Ctrl-C goes on interrupting what waits.
+"""Imports Polars so that Ctrl-C still interrupts waiting calls.
 
-Importing Polars handles SIGINT anew, with SA_RESTART: after that Ctrl-C interrupts neither the wait
-for a child process, nor that for another thread, nor the reading of a pipe. Everything here imports
-Polars from this module.
+On import, Polars installs a handler for SIGINT with SA_RESTART. After that Ctrl-C interrupts no
+wait for a child process or a thread, and no read from a pipe. This module undoes that, so all code
+imports Polars from here.
 """
 
 import signal

@@ -1,6 +1,7 @@
 """Files of the package that are not Python: SQL statements and Dagster's configuration.
 
-In a checkout they lie in its root, where people look for them; in a wheel, in the package's `data`.
+In a checkout they are in its root, where developers expect them; in a wheel, in the package's
+folder `data`.
 """
 
 from pathlib import Path

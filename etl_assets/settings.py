@@ -1,8 +1,7 @@
 """The configuration: environment variables and a `.env` file, read and validated.
 
-Nothing else reads the environment, and nothing here connects to anything. Each class holds what one
-part needs, so that a command asks only for what it uses. The variables are documented in
-`.env.example`.
+This module connects to nothing. Each class has the settings of one part, so that a command requires
+only those that it uses. `.env.example` documents the variables.
 """
 
 import os
@@ -37,7 +36,7 @@ def _time_zone(name: str) -> str:
 
 
 def _day(text: object) -> object:
-    # pydantic would take 20240225 for seconds since 1970.
+    # Parsed here because pydantic would read 20240225 as seconds since 1970.
     try:
         return date.fromisoformat(text) if isinstance(text, str) else text
     except ValueError:
@@ -49,7 +48,7 @@ def _http_url(url: str) -> str:
         parts = urlsplit(url)
         is_address = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
-        # Its own words quote the address.
+        # Not chained: the message quotes the address.
         parts, is_address = urlsplit(""), False
     if not is_address:
         raise ValueError("give an address such as https://host/")
@@ -61,7 +60,7 @@ def _http_url(url: str) -> str:
 def _base_url(url: str) -> str:
     parts = urlsplit(_http_url(url))
     if parts.query or parts.fragment:
-        raise ValueError("leave out what follows the ? or #")
+        raise ValueError("leave out the part after the ? or #")
     return url.rstrip("/")
 
 
@@ -76,7 +75,7 @@ def _postgres_url(url: SecretStr) -> SecretStr:
 
 
 def _dagster_url(url: SecretStr) -> SecretStr:
-    # Dagster's is SQLAlchemy's, which has the driver after the scheme.
+    # Dagster takes an address of SQLAlchemy, which names the driver after the scheme.
     _require_postgres(url.get_secret_value().replace("+psycopg2://", "://", 1))
     return url
 
@@ -89,8 +88,8 @@ def _require_postgres(address: str) -> None:
         parts = conninfo_to_dict(address)
     except ProgrammingError:
         parts = {}
-    # A password with a slash makes the rest of itself the port and the database, one with an @ the
-    # host; libpq would quote those.
+    # After an unescaped / or @ in a password libpq reads the rest as port, database or host. Its
+    # errors would quote that part, so such an address is rejected here.
     ports = str(parts.get("port") or "").split(",")
     scheme, _, rest = address.partition("://")
     authority, _, path = rest.partition("?")[0].partition("/")
@@ -109,9 +108,9 @@ def _require_postgres(address: str) -> None:
 
 def _header(text: str) -> str:
     if not (text.isascii() and text.isprintable()):
-        raise ValueError("only printable ASCII characters can be sent, all in one line")
+        raise ValueError("use only printable ASCII characters, in one line")
     if text != text.strip():
-        raise ValueError("leave out the blank before or after it")
+        raise ValueError("leave out the blanks around it")
     return text
 
 
@@ -123,19 +122,19 @@ def _secret_header(text: SecretStr) -> SecretStr:
 def _dagster_home(path: str) -> str:
     folder = Path(path).expanduser()
     if not folder.is_absolute() or not folder.is_dir():
-        raise ValueError("give the absolute path of a folder that exists")
+        raise ValueError("give the absolute path of an existing folder")
     if not (folder / "dagster.yaml").is_file():
-        # Dagster would make files and folders there, wherever it is.
+        # Dagster would create files and folders in any folder.
         raise ValueError(
-            "the folder has no dagster.yaml. Copy this project's into it, or unset the variable "
-            "to run without a record of runs"
+            "the folder has no dagster.yaml. Copy this project's file into it, or unset the "
+            "variable to run without a record of runs"
         )
     return path
 
 
 def _certificates(path: str) -> str:
     if not Path(path).exists():
-        raise ValueError("give the path of a file of certificates that exists")
+        raise ValueError("give the path of an existing file of certificates")
     return path
 
 
@@ -143,15 +142,15 @@ Day = Annotated[date, BeforeValidator(_day)]
 HttpUrl = Annotated[str, AfterValidator(_base_url)]
 Header = Annotated[str, AfterValidator(_header)]
 Certificates = Annotated[str, AfterValidator(_certificates)]
-"""Whose signature of a server's certificate is trusted. The libraries that connect read the
-variable themselves; here it is only checked."""
+"""A file of trusted certificates. The libraries that connect read the variable themselves; it is
+only checked here."""
 
 
 class Settings(BaseSettings):
-    """Variables of the environment."""
+    """The base class of all settings, which are environment variables."""
 
     model_config = SettingsConfigDict(
-        # Of a dozen classes a command reads two or three.
+        # A command reads only two or three of these classes, so none is built before it is read.
         defer_build=True,
         env_ignore_empty=True,
         extra="ignore",
@@ -163,24 +162,25 @@ class Settings(BaseSettings):
     def read(cls, **given: str) -> Self:
         """Read the settings from the environment, and from a `.env` file in the current folder.
 
-        The file's variables become the process's, so that Dagster and boto3 see them too; those
-        that are set already win, and what is given by a variable's name wins over all.
+        The file's variables are added to the process's environment, so that Dagster and boto3 see
+        them too. A variable that is already set wins over the file; an argument named after a
+        variable wins over both.
 
         Raises:
-            ConfigurationError: one line a variable that is missing or malformed, naming it.
+            ConfigurationError: variables are missing or malformed; the message has one line each.
         """
         load_dotenv(Path(".env"))
         try:
-            return cls(**given)  # pyright: ignore[reportArgumentType]  # texts, to be read
+            return cls(**given)  # pyright: ignore[reportArgumentType]  # pydantic parses the texts
         except ValidationError as error:
             raise ConfigurationError("\n".join(_complaints(error))) from None
 
 
 def require(*needed: type[Settings]) -> None:
-    """Check all the settings that a command is going to need, before it starts.
+    """Check all the settings that a command needs, before it starts.
 
     Raises:
-        ConfigurationError: one line a variable that is missing or malformed, of all of them.
+        ConfigurationError: variables are missing or malformed; the message has one line each.
     """
     complaints: list[str] = []
     for settings in needed:
@@ -193,7 +193,7 @@ def require(*needed: type[Settings]) -> None:
 
 
 def _complaints(error: ValidationError) -> list[str]:
-    """Say of each variable what is wrong with it, never what its value is."""
+    """Return what is wrong with each variable, without its value."""
     return [
         f"{'.'.join(str(part) for part in problem['loc']) or 'environment'} is not set: "
         "set it in the environment or in .env (see .env.example)"
@@ -205,25 +205,25 @@ def _complaints(error: ValidationError) -> list[str]:
 
 
 class WarehouseSettings(Settings):
-    """Where the warehouse is."""
+    """The address of the warehouse."""
 
     url: Annotated[SecretStr, AfterValidator(_postgres_url)] = Field(alias="WAREHOUSE_URL")
 
     @classmethod
     def is_set(cls) -> bool:
-        """Return whether the environment names a warehouse at all."""
+        """Return whether the environment has the address of a warehouse."""
         load_dotenv(Path(".env"))
         return bool(os.environ.get("WAREHOUSE_URL"))
 
 
 class OldDatabaseSettings(Settings):
-    """Where the old pipeline's database is."""
+    """The address of the old pipeline's database."""
 
     url: Annotated[SecretStr, AfterValidator(_postgres_url)] = Field(alias="OLD_WAREHOUSE_URL")
 
 
 class ReportApiSettings(Settings):
-    """Where the report API is, and how it is asked."""
+    """The address of the report API, the account, and how to poll."""
 
     url: HttpUrl = Field(alias="REPORT_API_URL")
     key: Annotated[SecretStr, AfterValidator(_secret_header)] = Field(alias="REPORT_API_KEY")
@@ -235,7 +235,7 @@ class ReportApiSettings(Settings):
 
 
 class ObjectStoreSettings(Settings):
-    """Where the object store is."""
+    """The address of the object store, and the credentials."""
 
     endpoint_url: HttpUrl = Field(alias="AWS_ENDPOINT_URL_S3")
     access_key_id: str = Field(alias="AWS_ACCESS_KEY_ID")
@@ -245,9 +245,9 @@ class ObjectStoreSettings(Settings):
 
 
 class PartitionSettings(Settings):
-    """Which days there are."""
+    """The range of daily partitions."""
 
-    # Before every file seen. What is expected begins with the oldest report anyway.
+    # The default is before the oldest known file. Days are expected from the oldest report on.
     start_day: Day = Field(default=date(2022, 1, 1), alias="ETL_START_DATE")
     end_day: Day | None = Field(default=None, alias="ETL_END_DATE")
     timezone: Annotated[str, AfterValidator(_time_zone)] = Field(
@@ -274,7 +274,7 @@ class PartitionSettings(Settings):
 
 
 class AutomationSettings(Settings):
-    """How patient the sensors are."""
+    """The intervals and pauses of the sensors, in seconds."""
 
     next_increment_seconds: int = Field(default=30, alias="ETL_NEXT_INCREMENT_SECONDS", gt=0)
     redelivered_increments_seconds: int = Field(
@@ -284,7 +284,7 @@ class AutomationSettings(Settings):
 
 
 class AlarmSettings(Settings):
-    """Where alarms go, if anywhere."""
+    """The address for alarms, if there is one."""
 
     webhook_url: Annotated[SecretStr, AfterValidator(_secret_http_url)] | None = Field(
         default=None, alias="ETL_ALARM_WEBHOOK_URL"
@@ -292,25 +292,26 @@ class AlarmSettings(Settings):
 
 
 class MaintenanceSettings(Settings):
-    """How long Dagster's own storage keeps what has run."""
+    """How long Dagster's storage keeps the records of runs."""
 
-    # Re-deliveries are looked for 14 days back, and their failed tries counted.
+    # The sensor for re-deliveries looks 14 days back and counts failed tries from the run records.
     keep_runs_days: int = Field(default=90, alias="ETL_KEEP_RUNS_DAYS", ge=15)
 
 
 class LoadSettings(Settings):
-    """What a load accepts."""
+    """The limits of a load."""
 
     max_rejected_share: float = Field(default=0.01, alias="ETL_MAX_REJECTED_SHARE", ge=0, le=1)
 
 
 class DagsterSettings(Settings):
-    """Where Dagster keeps its runs."""
+    """Where Dagster stores its runs."""
 
     home: Annotated[str, AfterValidator(_dagster_home)] | None = Field(
         default=None, alias="DAGSTER_HOME"
     )
-    # Dagster's own to read; from a malformed one it would quote a part of the password.
+    # Dagster reads this variable itself. It is checked here because Dagster's error for a malformed
+    # one would quote a part of the password.
     storage_url: Annotated[SecretStr, AfterValidator(_dagster_url)] | None = Field(
         default=None, alias="DAGSTER_POSTGRES_URL"
     )

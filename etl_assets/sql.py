@@ -11,15 +11,15 @@ MIGRATIONS = _SQL / "migrations"
 
 @cache
 def statement(name: str) -> LiteralString:
-    """Return the text of `sql/{name}.sql`, the name as in `mart/f_sales`.
+    """Return the text of `sql/{name}.sql`; an example of a name is `mart/f_sales`.
 
-    Only the project's own files are read, so the text is as trusted as a literal.
+    It reads only the project's own files, so the text is as safe as a literal.
     """
     return cast(LiteralString, (_SQL / f"{name}.sql").read_text(encoding="utf-8"))
 
 
 @cache
 def statements(name: str) -> tuple[LiteralString, ...]:
-    """Return the statements of `sql/{name}.sql`, one by one: parameters allow no more at a time."""
+    """Return the statements of `sql/{name}.sql`: with parameters each must be executed alone."""
     parts = statement(name).split(";\n")
     return tuple(part for part in parts if part.strip())

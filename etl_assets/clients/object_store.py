@@ -1,8 +1,8 @@
-"""The object store: finding an object, and reading it.
+"""The object store: finds an object and reads it.
 
-An object is known by its address, `s3://bucket/key`, and its ETag. Addresses come from the report
-API as URLs; only their bucket and key count, the endpoint is the configured one, so that no answer
-of the API can make us call another host.
+An address, `s3://bucket/key`, and an ETag identify a version of an object. The report API gives
+addresses as URLs. Only their bucket and key are used, with the configured endpoint, so that no
+answer of the API can make us call another host.
 """
 
 import re
@@ -52,7 +52,7 @@ def object_uri(url: str) -> str:
     's3://s3-sprint3/cohort_23/me/project/TWpB=/user_order_log.csv'
 
     Raises:
-        EtlError: the URL has no bucket and key, or none that can be asked for.
+        EtlError: the URL has no bucket and key, or invalid ones.
     """
     try:
         parts = urlsplit(url)
@@ -63,21 +63,21 @@ def object_uri(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not is_address(bucket, key):
         raise EtlError(
             f"The report API names the file {_shown(url)!r}, which is no address of the form "
-            "https://host/bucket/key. Ask who runs the API"
+            "https://host/bucket/key. Ask the API's operator"
         )
     return f"s3://{bucket}/{key}"
 
 
 def _shown(url: str) -> str:
-    """Return what people may see of a URL: its user, password and query are nobody's business."""
+    """Return a URL without user, password and query, which can be secrets."""
     return re.sub("//.*@", "//", url.partition("?")[0].partition("#")[0])[:200]
 
 
 def is_address(bucket: str, key: str) -> bool:
-    """Return whether that can be asked of the store as it is.
+    """Return whether the bucket and the key are safe to request.
 
-    A bucket's name that is an ARN would make the AWS library call another host, and the client
-    resolves `..` as a browser does, which leads into other buckets.
+    A bucket name that is an ARN would make the AWS library call another host. The client resolves
+    `..` as a browser does, which leads to other buckets.
     """
     segments = key.split("/")
     return bool(
@@ -92,13 +92,13 @@ def bucket_and_key(uri: str) -> tuple[str, str]:
 
 
 class ObjectStore:
-    """The object store as its settings say it is reached, through one client for all objects.
+    """A client of the object store that the settings name.
 
-    Every call is tried again while the fault is transient, for `retry_seconds` in all, and raises
-    `ServiceUnavailable` after that.
+    A call is tried again while its fault is transient, for `retry_seconds` in all. After that it
+    raises `ServiceUnavailable`.
 
     Raises:
-        ConfigurationError: the AWS library does not take the environment as it is.
+        ConfigurationError: the AWS library rejects the environment's settings.
     """
 
     def __init__(
@@ -114,22 +114,21 @@ class ObjectStore:
         self._client = _client(settings, answer_seconds)
 
     def find(self, uri: str) -> StoredObject:
-        """Return the version of an object that is there now.
+        """Return the current version of an object.
 
         Raises:
-            ObjectMissing: there is none.
+            ObjectMissing: there is no such object.
         """
         return retried_for(self._retry_seconds, self._find_once, uri)
 
     def read(self, found: StoredObject) -> Iterator[bytes]:
-        """Give an object's bytes, in chunks of up to `CHUNK_BYTES`.
+        """Yield an object's bytes, in chunks of up to `CHUNK_BYTES`.
 
-        A fault in the middle is ridden out by going on from the chunk that it is in, for
-        `retry_seconds` each time; so is a chunk that takes over `answer_seconds`. The version that
-        was found is read, or none.
+        If a chunk fails or takes longer than `answer_seconds`, it is read again, for
+        `retry_seconds` per chunk. All bytes are of the version that was found.
 
         Raises:
-            ObjectChanged: the object is another version by now, or not as long as it says.
+            ObjectChanged: the object was replaced, or its size is not the size that was found.
             ObjectMissing: the object is gone.
         """
         body: StreamingBody | None = None
@@ -157,11 +156,11 @@ class ObjectStore:
                 body.close()
 
     def check_access(self) -> None:
-        """Make one authorized call.
+        """Make one authorized call: list the buckets.
 
         Raises:
-            AccessRefused: the store does not accept the key, or does not let it list the buckets.
-            ServiceUnavailable: it can't be reached.
+            AccessRefused: the store rejects the key, or the key may not list the buckets.
+            ServiceUnavailable: the store can't be reached.
         """
         retried_for(self._retry_seconds, self._list_buckets)
 
@@ -175,18 +174,18 @@ class ObjectStore:
             head = self._client.head_object(Bucket=bucket, Key=key)
         if "ETag" not in head or "ContentLength" not in head:
             raise EtlError(
-                f"{uri} at {self._endpoint_url}: the answer has no ETag and size, so it is not an "
-                "object store's. Check AWS_ENDPOINT_URL_S3"
+                f"{uri} at {self._endpoint_url}: the answer has no ETag and size, so it is not "
+                "from an object store. Check AWS_ENDPOINT_URL_S3"
             )
         return StoredObject(uri, head["ETag"], head["ContentLength"])
 
     def _get(self, found: StoredObject, start: int) -> "StreamingBody":
-        """Ask for what the object holds from a byte on."""
+        """Request the object's bytes from a position on."""
         bucket, key = bucket_and_key(found.uri)
         part: dict[str, str] = {"Range": f"bytes={start}-"} if start else {}
         answer = self._client.get_object(Bucket=bucket, Key=key, IfMatch=found.etag, **part)
         body: StreamingBody = answer["Body"]
-        # A store that knows no ranges gives all of it again.
+        # A store without support for ranges returns the whole object.
         is_part = answer.get("ContentRange") == f"bytes {start}-{found.size - 1}/{found.size}"
         size = answer["ContentLength"] + (start if is_part else 0)
         if size != found.size:
@@ -201,11 +200,11 @@ class ObjectStore:
         return body
 
     def _read_chunk(self, uri: str, body: "StreamingBody", size: int) -> bytes:
-        """Read so many bytes, in the time that an answer may take."""
+        """Read `size` bytes, within `answer_seconds`."""
         from botocore.exceptions import IncompleteReadError
 
-        # Of the body itself one gets bytes only when all that one asks for have arrived, however
-        # long that takes.
+        # The body's own `read` returns only when all the requested bytes have arrived, so it could
+        # not stop at the deadline.
         stream: Any = body._raw_stream  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]
         deadline = time.monotonic() + self._answer_seconds
         parts: list[bytes] = []
@@ -218,16 +217,16 @@ class ObjectStore:
             came += len(part)
             if time.monotonic() > deadline:
                 raise Transient(
-                    f"{uri} at {self._endpoint_url}: of {size} bytes only {came} came in "
+                    f"{uri} at {self._endpoint_url}: only {came} of {size} bytes arrived in "
                     f"{self._answer_seconds:g} s. Check the network"
                 )
         return b"".join(parts)
 
     @contextmanager
     def _errors(self, uri: str) -> Generator[None]:
-        """Tell transient faults from permanent ones, and say what to do about those.
+        """Turn the library's errors into transient and permanent ones that say what to do.
 
-        The library's own error is not chained: its words can quote a proxy's password.
+        The library's error is not chained: its message can quote a proxy's password.
         """
         from botocore import exceptions
         from botocore.parsers import ResponseParserError
@@ -256,13 +255,13 @@ class ObjectStore:
             ) from None
         except (exceptions.BotoCoreError, ResponseParserError) as error:
             raise EtlError(
-                f"{where}: that can't be asked, or the answer is not an object store's "
+                f"{where}: the request is invalid, or the answer is not from an object store "
                 f"({type(error).__name__}). Check AWS_ENDPOINT_URL_S3"
             ) from None
 
 
 def _client(settings: ObjectStoreSettings, answer_seconds: float) -> Any:
-    # boto3 takes a quarter of a second to import, which `--help` need not pay.
+    # Imported here because boto3 takes a quarter of a second, which would slow down `--help`.
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
@@ -285,11 +284,11 @@ def _client(settings: ObjectStoreSettings, answer_seconds: float) -> Any:
         )
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(
-            f"The object store can't be used as it is set up: {error}. Check the variables that "
+            f"The settings of the object store are invalid: {error}. Check the variables that "
             "begin with AWS_, and ~/.aws if there is one"
         ) from None
-    # Of a store that answers with a redirect the client asks the bucket's region, and again when
-    # that is answered with one.
+    # If a store answers with a redirect, the client asks for the bucket's region, and it would ask
+    # again if that answer were a redirect too.
     client.meta.events.register("before-call.s3.HeadBucket", _without_redirect)
     return client
 
@@ -302,7 +301,7 @@ def _client_error(where: str, error: "ClientError") -> EtlError | Transient:
     answer: Any = error.response
     code: str = answer.get("Error", {}).get("Code", "")
     status: int = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    # Without a body the code is the status again; and anything may stand in one.
+    # Without a body the code repeats the status. A body can have any text as its code.
     named = f" {code}" if _CODE.fullmatch(code) else ""
     answered = f"{where}: the object store answered {status}{named}"
     if is_transient(status) or code in _TRANSIENT_CODES:
@@ -310,7 +309,7 @@ def _client_error(where: str, error: "ClientError") -> EtlError | Transient:
     match status:
         case 404:
             return ObjectMissing(
-                f"{where}: there is no such object. Run the day again to look anew"
+                f"{where}: there is no such object. Run the day again to look for it again"
             )
         case 412:
             return ObjectChanged(f"{where}: the object was replaced meanwhile. Run the day again")
@@ -321,11 +320,11 @@ def _client_error(where: str, error: "ClientError") -> EtlError | Transient:
             )
         case 301 | 302 | 307 | 308:
             return EtlError(
-                f"{answered}: it is elsewhere, where nobody told us to go. Check "
+                f"{answered}: a redirect to another address, which is not followed. Check "
                 "AWS_ENDPOINT_URL_S3 and AWS_DEFAULT_REGION"
             )
         case _:
             return EtlError(
-                f"{answered}, which trying again won't change. Check AWS_ENDPOINT_URL_S3, or ask "
-                "who runs the store"
+                f"{answered}, and would answer so again. Check AWS_ENDPOINT_URL_S3, or ask the "
+                "store's operator"
             )

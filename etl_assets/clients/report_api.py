@@ -1,7 +1,7 @@
-"""The report API: asking for a report, and for a day's increment.
+"""The report API: requests a report, and a day's increment.
 
-What the API answers is checked here and handed on as plain values. Its ids are opaque; the
-addresses in its answers are handed on as they are (`object_store.object_uri` takes bucket and key
+Answers are checked here and returned as plain values. Ids are opaque. The addresses in the answers
+are returned unchanged (`object_store.object_uri` takes bucket and key
 from them, never the host).
 """
 
@@ -44,25 +44,25 @@ _Method = Literal["GET", "POST"]
 
 _CONNECT_SECONDS = 5
 ANSWER_SECONDS = 30.0
-"""How long one answer may take in all: a read time-out alone never ends a slow drip."""
+"""How long one whole answer may take: a read time-out alone never ends a slow drip of bytes."""
 _ANSWER_BYTES = 1 << 20
 _LEAST_SECRET = 8
-"""Something shorter is no secret, and may be a part of anything."""
+"""A shorter key is not masked: it is no secret, and ordinary text can contain it."""
 
 
 def _day(text: object) -> object:
-    """The API says days as `2024-02-02 00:00:00`."""
+    """Parse a day, which the API writes as `2024-02-02 00:00:00`."""
     return datetime.fromisoformat(text).date() if isinstance(text, str) else text
 
 
 _Day = Annotated[date, BeforeValidator(_day)]
 
-# No control characters: they would reach terminals, and PostgreSQL does not take all of them.
+# No control characters: they would reach terminals, and PostgreSQL rejects some of them.
 _Text = Annotated[str, StringConstraints(pattern=r"^\P{C}*$", max_length=2_000)]
 
 
 def _words(text: str) -> str:
-    """Return what the API says to people as it can be shown: in one line, and not too long."""
+    """Return a message of the API in one line of at most 200 printable characters."""
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     return shorten(printable, 200, placeholder=" …")
 
@@ -99,7 +99,7 @@ class _TaskAnswer(BaseModel):
 
 @dataclass(frozen=True)
 class Report:
-    """A report that is ready: its id, the days that it covers (both included) and its files."""
+    """A finished report: its id, its first and last day, and the addresses of its files by name."""
 
     report_id: str
     start_day: date
@@ -109,7 +109,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Increment:
-    """A day's increment: its id and its files."""
+    """A day's increment: its id and the addresses of its files by name."""
 
     increment_id: str
     paths: Mapping[str, str]
@@ -117,16 +117,16 @@ class Increment:
 
 @dataclass(frozen=True)
 class NotFound:
-    """The API has no increment of a day; with `why` it never will, without it is not there yet."""
+    """The API has no increment of a day: with `why` it never will, without it does not yet."""
 
     why: str | None
 
 
 class ReportApi:
-    """The report API as its settings say it is reached.
+    """A client of the report API that the settings name.
 
-    Every call is tried again while the fault is transient, for `retry_seconds` in all, and raises
-    `ServiceUnavailable` after that; an answer that can't be right raises `EtlError` at once.
+    A call is tried again while its fault is transient, for `retry_seconds` in all. After that it
+    raises `ServiceUnavailable`. An invalid answer raises `EtlError` at once.
     """
 
     def __init__(
@@ -153,26 +153,26 @@ class ReportApi:
 
     @property
     def nickname(self) -> str:
-        """Who asks: a part of the addresses of the files."""
+        """The account's nickname, which is a part of the addresses of the files."""
         return self._settings.nickname
 
     @property
     def cohort(self) -> str:
-        """The cohort of who asks: a part of the addresses of the files."""
+        """The account's cohort, which is a part of the addresses of the files."""
         return self._settings.cohort
 
     @property
     def poll_seconds(self) -> float:
-        """The pause between two looks at a report that is not ready."""
+        """The seconds between two polls of a report that is not ready."""
         return self._settings.poll_seconds
 
     @property
     def poll_timeout_seconds(self) -> float:
-        """How long to wait for a report in all."""
+        """How many seconds to wait for a report in all."""
         return self._settings.poll_timeout_seconds
 
     def generate_report(self) -> str:
-        """Ask for a report and return the task to poll."""
+        """Request a report and return the id of the task to poll."""
         return self._ask(_TaskAnswer, "POST", "generate_report", {}).task_id
 
     def get_report(self, task_id: str) -> Report | None:
@@ -182,19 +182,19 @@ class ReportApi:
             return None
         if answer.status != "SUCCESS":
             raise EtlError(
-                f"The report API says {answer.status!r} of task {task_id}, which is neither "
+                f"The report API answers {answer.status!r} for task {task_id}, which is neither "
                 "RUNNING nor SUCCESS. Ask for a new report: etl-assets backfill --new-report"
             )
         data = answer.data
         if data.report_id and data.start_day and data.end_day and data.start_day <= data.end_day:
             return Report(data.report_id, data.start_day, data.end_day, data.s3_path or {})
         raise EtlError(
-            f"The report API says SUCCESS of task {task_id} without a report_id, start_day and "
-            "end_date that make sense. Ask for a new report: etl-assets backfill --new-report"
+            f"The report API answers SUCCESS for task {task_id} without a valid report_id, "
+            "start_day and end_date. Ask for a new report: etl-assets backfill --new-report"
         )
 
     def get_increment(self, report_id: str, day: date) -> Increment | NotFound:
-        """Return a day's increment as asked with a report."""
+        """Return a day's increment, requested with a report's id."""
         query = {"report_id": report_id, "date": f"{day}T00:00:00"}
         answer = self._ask(_IncrementAnswer, "GET", "get_increment", query)
         if answer.status == "NOT FOUND":
@@ -202,16 +202,16 @@ class ReportApi:
         if answer.status == "SUCCESS" and answer.data.increment_id:
             return Increment(answer.data.increment_id, answer.data.s3_path or {})
         raise EtlError(
-            f"The report API says {answer.status!r} of the increment of {day}, and no "
-            "increment_id with it: expected SUCCESS or NOT FOUND. Ask who runs the API"
+            f"The report API answers {answer.status!r} for the increment of {day}, without an "
+            "increment_id: expected SUCCESS or NOT FOUND. Ask the API's operator"
         )
 
     def check_access(self) -> None:
-        """Make one call that changes nothing, about a report that there is not.
+        """Make one call that changes nothing, with the id of a report that does not exist.
 
         Raises:
-            AccessRefused: the API does not accept the key.
-            ServiceUnavailable: it can't be reached.
+            AccessRefused: the API rejects the key.
+            ServiceUnavailable: the API can't be reached.
         """
         query = {"report_id": "none", "date": "1970-01-01T00:00:00"}
         with suppress(UnexpectedAnswer):
@@ -246,7 +246,7 @@ class ReportApi:
             requests.Timeout,
             urllib3.exceptions.HTTPError,
         ) as error:
-            # Not chained, here and below: its words can quote a header, or a proxy's password.
+            # Not chained, here and below: the message can quote a header or a proxy's password.
             if isinstance(error, requests.exceptions.SSLError) and (fault := tls_fault(error)):
                 raise EtlError(
                     f"{called}: TLS with the server failed: {fault}. Check REPORT_API_URL, and "
@@ -259,16 +259,17 @@ class ReportApi:
             ) from None
         except requests.RequestException as error:
             raise EtlError(
-                f"{called}: the report API can't be asked like this ({type(error).__name__}). "
+                f"{called}: the request to the report API is invalid ({type(error).__name__}). "
                 "Check REPORT_API_URL, and the proxy of the environment if there is one"
             ) from None
 
     def _masked(self, body: bytes) -> bytes:
-        """Return an answer without our key: one that repeats it must not take it into logs."""
+        """Return an answer with our key masked, so that it is safe to log."""
         key = self._settings.key.get_secret_value()
         if len(key) < _LEAST_SECRET:
             return body
-        # However it is escaped. What is no JSON is never quoted.
+        # Parse and write it again, so that the key is found however it was escaped. An answer that
+        # is no JSON is never quoted.
         with suppress(ValueError):
             body = to_json(from_json(body))
         return body.replace(to_json(key)[1:-1], b"***")
@@ -289,8 +290,8 @@ class ReportApi:
                 "REPORT_API_NICKNAME and REPORT_API_COHORT"
             )
         raise UnexpectedAnswer(
-            f"{called}: the report API answered {status}, which trying again won't change. Check "
-            "REPORT_API_URL, or ask who runs the API"
+            f"{called}: the report API answered {status}, and would answer so again. Check "
+            "REPORT_API_URL, or ask the API's operator"
         )
 
     @staticmethod
@@ -304,17 +305,18 @@ class ReportApi:
                     ".".join(map(str, problem["loc"])) or problem["type"] for problem in problems
                 )
             )
-            message = f"The report API's answer to {path} is not what it should be ({fields})"
+            message = f"The report API's answer to {path} is invalid ({fields})"
             if "EOF" in problems[0].get("ctx", {}).get("error", ""):
                 raise Transient(f"{message}: it ends early") from None
-            raise EtlError(f"{message}. Ask who runs the API") from None
+            raise EtlError(f"{message}. Ask the API's operator") from None
 
 
 def _body(called: str, response: "Response", seconds: float) -> bytes:
-    """Read the answer, within bounds of time and size."""
+    """Read the answer, within `seconds` and up to `_ANSWER_BYTES`."""
     deadline = time.monotonic() + seconds
     body = bytearray()
-    # As much as has arrived: iter_content waits until a chunk is full, whatever the time.
+    # `read1` returns the bytes that have arrived. `iter_content` would wait for a full chunk, past
+    # the deadline.
     while chunk := response.raw.read1(16 << 10, decode_content=True):
         body += chunk
         if len(body) > _ANSWER_BYTES:

@@ -1,9 +1,9 @@
-"""The one retry layer: what is transient, and for how long it is tried again.
+"""The only retry layer: it tries calls again while their faults are transient.
 
-Transient faults (timeouts, resets, 408, 429, 5xx, a database that restarts) are raised as
-`Transient` by the code that meets them and tried again here, with exponential back-off and jitter,
-for a minute in all. Everything else is permanent and goes up at once. The clients' own retries are
-switched off: two layers would multiply.
+Clients raise transient faults (time-outs, resets, 408, 429, 5xx, a database that restarts) as
+`Transient`. This module calls them again, with exponential back-off and jitter, for a minute in
+all. Every other error is permanent and is raised at once. The libraries' own retries are switched
+off, because two layers would multiply the tries.
 """
 
 import time
@@ -24,13 +24,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 RETRY_SECONDS = 60.0
-"""How long a call is tried again, from its first fault: longer than any restart that was seen."""
+"""How long to try a call again after its first fault: longer than any restart that we saw."""
 
 _back_off = wait_random_exponential(multiplier=0.5, max=15)
 
 
 class Transient(Exception):
-    """A fault that is expected to pass; `retry_after` is the wait the server asked for, in s."""
+    """A fault that is expected to pass; `retry_after` is the server's requested wait in seconds."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -38,13 +38,13 @@ class Transient(Exception):
 
 
 def is_transient(status: int) -> bool:
-    """Return whether an HTTP status tells of a fault that is expected to pass."""
+    """Return whether an HTTP status means a fault that is expected to pass."""
     passing = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
     return status in passing or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def retry_after(header: str | None) -> float | None:
-    """Return the seconds to wait that a header `Retry-After` asks for, in seconds or by date."""
+    """Return the seconds to wait from a `Retry-After` header, which has seconds or a date."""
     from urllib3.exceptions import InvalidHeader
     from urllib3.util import Retry
 
@@ -61,18 +61,18 @@ def _wait(state: RetryCallState) -> float:
 
 
 def retried(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call the function until it returns, for as long as it raises `Transient`.
+    """Call the function, and call it again as long as it raises `Transient`.
 
     Raises:
-        ServiceUnavailable: it still raised `Transient` when the time was up.
+        ServiceUnavailable: it still raised `Transient` after `RETRY_SECONDS`.
     """
     return retried_for(RETRY_SECONDS, function, *args, **kwargs)
 
 
 def retried_for(seconds: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do what `retried` does for that many seconds; with 0 the function is called once.
+    """Do the same as `retried` for the given seconds; with 0 call the function once.
 
-    The time begins with the first fault: a load that breaks off after an hour is done again too.
+    The time counts from the first fault, so a load that fails after an hour is tried again too.
     """
     first_fault: list[float] = []
 

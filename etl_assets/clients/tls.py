@@ -1,4 +1,4 @@
-"""What is wrong with TLS, said for people."""
+"""Finds the reason why a TLS connection failed."""
 
 import ssl
 
@@ -6,9 +6,9 @@ _BROKE_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
 def tls_fault(error: BaseException) -> str | None:
-    """Return why a connection could not be had, or None where it only broke off.
+    """Return why a TLS connection was refused, or None if it only broke off.
 
-    Libraries wrap what the ssl module says several times over.
+    Libraries wrap the ssl module's error several times, so this searches its causes.
     """
     cause: BaseException | None = error
     while cause and not isinstance(cause, ssl.SSLError):

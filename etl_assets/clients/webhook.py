@@ -1,4 +1,4 @@
-"""The webhook: where alarms are posted, such as a chat's incoming one."""
+"""The webhook that alarms are posted to, such as a chat's incoming webhook."""
 
 import re
 from collections.abc import Sequence
@@ -11,20 +11,19 @@ from etl_assets.clients.tls import tls_fault
 from etl_assets.errors import AlarmRefused, EtlError
 
 _SECONDS = 10.0
-"""How long a post is tried, and an answer waited for: a sensor's tick may take 60 s."""
+"""How long to try a post and to wait for an answer: a sensor's tick may take 60 s in all."""
 
 MESSAGE_CHARACTERS = 4_000
-"""How long a message may be: Slack asks for no more, and older Mattermosts take no more."""
+"""The longest message: Slack advises against more, and older Mattermost servers reject more."""
 
 _OF_A_DAY = re.compile(r"\d{4}-\d\d-\d\d: ")
 
 
 class Webhook:
-    """An address that takes `{"text": …}` by POST, as incoming webhooks of Slack and Mattermost do.
+    """An address that takes `{"text": …}` by POST, like incoming webhooks of Slack and Mattermost.
 
-    Microsoft Teams no longer takes it.
-
-    The address holds what lets one post, so nothing that is said here quotes it.
+    Microsoft Teams no longer accepts this form. The address is a secret, because it is enough to
+    post. No message quotes it.
     """
 
     def __init__(self, url: SecretStr, *, retry_seconds: float = _SECONDS) -> None:
@@ -35,9 +34,9 @@ class Webhook:
         """Post a text.
 
         Raises:
-            ServiceUnavailable: it could not be posted for as long as it was tried.
-            AlarmRefused: the answer was a 4xx that trying again won't change.
-            EtlError: it can't be posted: TLS failed, or the answer was a redirect.
+            ServiceUnavailable: all tries failed.
+            AlarmRefused: the answer was a 4xx, which another try would not change.
+            EtlError: TLS failed, or the answer was a redirect.
         """
         retried_for(self._retry_seconds, self._post_once, text)
 
@@ -49,11 +48,11 @@ class Webhook:
                 self._url.get_secret_value(),
                 json={"text": text},
                 timeout=_SECONDS,
-                # A redirect would carry the text to wherever it points.
+                # A redirect would send the text to another host.
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            # Not chained: its words quote the address.
+            # Not chained: the message quotes the address.
             if isinstance(error, requests.exceptions.SSLError) and (fault := tls_fault(error)):
                 raise EtlError(
                     f"TLS with the webhook's server failed: {fault}. Check ETL_ALARM_WEBHOOK_URL, "
@@ -74,9 +73,9 @@ class Webhook:
 
 
 def one_message(texts: Sequence[str]) -> str:
-    """Return the texts below each other, shortened to what a message may be.
+    """Return the texts, one per line, shortened to at most `MESSAGE_CHARACTERS`.
 
-    Short ones stay whole; the others have what is left in equal shares.
+    Short texts stay whole; the others share the remaining space equally.
     """
     room = MESSAGE_CHARACTERS - len(texts)
     shortened = dict[int, str]()
@@ -88,15 +87,15 @@ def one_message(texts: Sequence[str]) -> str:
 
 
 def _shortened(text: str, size: int) -> str:
-    """Return a text in so many characters: its first lines, and how many more there are."""
+    """Return a text in at most `size` characters: its first lines, and the number of the others."""
     if len(text) <= size:
         return text
     lines = text.splitlines()
     for kept in range(len(lines) - 1, 0, -1):
         left_out = lines[kept:]
-        # Of days that are missing there is one a line.
+        # A list of missing days has one day per line.
         what = "days" if all(_OF_A_DAY.match(line) for line in left_out) else "lines"
         short = "\n".join([*lines[:kept], f"… and {len(left_out):,} more {what}"])
         if len(short) <= size:
             return short
-    return f"{text[: size - 2]} …" if size > 2 else ""  # noqa: PLR2004  # what is put after it
+    return f"{text[: size - 2]} …" if size > 2 else ""  # noqa: PLR2004  # the length of " …"

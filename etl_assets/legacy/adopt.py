@@ -1,12 +1,13 @@
-"""Carrying an old database over: the days that the source no longer has.
+"""Adopts days from an old database: the days that the source no longer has.
 
-An adopted day is staged and loaded as any other, so that dimensions, weekly figures, checks and
-`rebuild` know no difference. What tells it from the others is its load record: no report, and the
-old table's address as its uri (`mart.loaded_day.adopted_from`). The source always wins: a day that
-it was loaded from is left alone here, and a load from it replaces an adopted day.
+An adopted day is staged and loaded like any other day, so dimensions, weekly figures, checks and
+`rebuild` treat it alike. Only its load record differs: it has no report, and its uri is the old
+table's address (`mart.loaded_day.adopted_from`). The source always wins: a day that was loaded from
+the source is never adopted, and a load from the source replaces an adopted day.
 
-Of a day the raw rows are taken if the old staging still has them, for those are orders as they were
-delivered. Else the facts are: with names from the dimensions, and an md5 in the place of uniq_id.
+If the old staging still has a day's raw rows, the day is adopted from them, because they are the
+orders as the source delivered them. Otherwise it is adopted from its facts, with names from the
+dimensions and an md5 in place of `uniq_id`.
 """
 
 import hashlib
@@ -37,15 +38,14 @@ from etl_assets.staging.reading import Contradicted, OrderLog
 
 @dataclass(frozen=True)
 class Adoption:
-    """What was adopted.
+    """The result of `adopt`.
 
     Attributes:
         days: the days adopted now, in order.
-        from_facts: those of them of which only the facts were left.
-        unchanged: days that had been adopted before, just as they are.
-        from_source: days of the old database that were loaded from the source, and left alone.
-        counts: what became of the rows of each day adopted: rows_read, duplicates, rejected,
-            loaded.
+        from_facts: the days adopted now from facts, because their raw rows are gone.
+        unchanged: days adopted before whose old rows have not changed since.
+        from_source: days that were loaded from the source, and so were not adopted.
+        counts: the row counts of each day adopted now: rows_read, duplicates, rejected, loaded.
     """
 
     days: list[date]
@@ -63,14 +63,14 @@ def adopt(
     last: date | None = None,
     keep_duplicates: bool = False,
 ) -> Adoption:
-    """Carry the old database's days over, from first to last, in one transaction.
+    """Adopt the old database's days from first to last, in one transaction.
 
-    Equal facts of a day are duplicates, and one of them is taken, unless `keep_duplicates`. Safe to
-    run twice: a day whose old rows have not changed is left as it is.
+    Equal facts of a day are duplicates, so one of them is loaded; with `keep_duplicates` all are.
+    Safe to run twice: a day whose old rows have not changed stays as it is.
 
     Raises:
-        EtlError: it is no old database, or a check failed; nothing was changed.
-        FileRefused: a name in it is over a megabyte long; nothing was changed.
+        EtlError: it is not an old database, or a check failed; nothing was changed.
+        FileRefused: a name in it is longer than a megabyte; nothing was changed.
     """
     wanted = {"first": first, "last": last, "keep_duplicates": keep_duplicates}
     days = old.run(lambda connection: _read(old, connection, wanted))
@@ -80,14 +80,14 @@ def adopt(
             return run_copying(warehouse, lambda connection: _adopt(connection, days, run_id))
         except Offences as offences:
             raise EtlError(
-                f"Nothing was adopted, for the mart would be wrong on these days: {offences}"
+                f"Nothing was adopted, because the mart would be wrong on these days: {offences}"
             ) from None
 
 
 def _read(
     old: OldDatabase, connection: Connection, wanted: Mapping[str, object]
 ) -> dict[date, FileToCopy]:
-    """Return what the old database holds of each day, in order, as of one moment."""
+    """Return the old database's rows by day, in order, from one snapshot."""
 
     def read(table: str, query: str, parameters: Mapping[str, object]) -> dict[date, FileToCopy]:
         uri = address(connection, table)
@@ -105,7 +105,7 @@ def _read(
 
 
 def _sold(file: FileToCopy) -> set[tuple[int, int]]:
-    """Return who bought what: raw rows that lack any of it are not all that the facts came from."""
+    """Return pairs of customer and item. If raw rows lack a pair of the facts, rows are missing."""
     log = OrderLog(file.read(), *file.covers, contradicted=file.contradicted)
     sold: set[tuple[int, int]] = set()
     try:
@@ -117,7 +117,7 @@ def _sold(file: FileToCopy) -> set[tuple[int, int]]:
 
 
 def _read_day(uri: str, day: date, old_rows: Sequence[Mapping[str, Any]]) -> FileToCopy:
-    """Take a day's rows for an object of the source that holds the day alone."""
+    """Return a day's rows as if they were an object of the source with this one day."""
     texts = pl.from_dicts(old_rows, schema=dict.fromkeys(KNOWN_COLUMNS, pl.String))
     body = texts.write_csv().encode()
     stored = StoredObject(uri, hashlib.sha256(body).hexdigest(), len(body))

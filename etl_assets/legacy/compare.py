@@ -1,8 +1,8 @@
-"""An old pipeline's database beside the warehouse: what differs by day and by week, and why.
+"""Compares an old pipeline's database with the warehouse: what differs by day and week, and why.
 
-The causes are those that are known of old pipelines: they count the source's duplicates, sum the
-orders of one customer and item up into one fact, count refunds as sales, and their view multiplies
-revenue by the number of the other customers. What none of them explains is said to be unexplained.
+The known causes are faults of old pipelines. They count the source's duplicates, sum the orders of
+one customer and item into one fact, count refunds as sales, and their view multiplies revenue by
+the number of the other customers. A difference without a known cause is reported as unexplained.
 """
 
 from collections import defaultdict
@@ -25,23 +25,23 @@ Row = Mapping[str, Any]
 Period = Literal["day", "week", "all"]
 
 _VIEW_SECONDS = 60.0
-"""How long the old view may take: of a large history it joins billions of rows."""
+"""How long the old view may take: with a large history it joins billions of rows."""
 
 _NOTHING: Row = dict.fromkeys(FIGURES, 0)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure that is not the same in both.
+    """A figure that differs between the two databases.
 
     Attributes:
-        period: whether it is of a day, of a week, or of all the days together.
+        period: the period of the figure: a day, a week, or all the days together.
         first_day: the day, the week's Monday, or the first of all the days.
         figure: rows, quantity or revenue of the facts, or a column of the week's retention.
-        old: what the old database has; None where it has none of the days.
-        new: what the warehouse has; None where it holds none of the days.
+        old: the old database's value; None if it has none of the days.
+        new: the warehouse's value; None if it has none of the days.
         why: the causes.
-        is_explained: whether they are known ways in which old pipelines are wrong.
+        is_explained: whether all causes are known faults of old pipelines.
     """
 
     period: Period
@@ -55,15 +55,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was compared.
+    """The result of `compare`.
 
     Attributes:
-        differences: of days, of weeks, and of all.
+        differences: the differences by day, by week, and over all days.
         days: how many days were compared.
-        weeks: how many weeks.
-        only_old: those of them that only the old database has.
-        only_new: those of them that only the warehouse has.
-        has_view: whether the old view was compared; else the weeks are those of the old facts.
+        weeks: how many weeks were compared.
+        only_old: the days that only the old database has.
+        only_new: the days that only the warehouse has.
+        has_view: whether the old view was compared; if not, weeks come from the old facts.
     """
 
     differences: list[Difference]
@@ -77,12 +77,12 @@ class Comparison:
 def compare(
     warehouse: Warehouse, old: OldDatabase, *, first: date | None = None, last: date | None = None
 ) -> Comparison:
-    """Compare the days from first to last, and the weeks that lie wholly in there.
+    """Compare the days from first to last, and the weeks that lie wholly within them.
 
-    All that is read of either database is of one moment.
+    Each database is read in one snapshot.
 
     Raises:
-        EtlError: it is no old database, one of the two can't be read, or neither has the days.
+        EtlError: it is not an old database, one of the two can't be read, or neither has the days.
     """
     span = {"first": first or date.min, "last": last or date.max}
 
@@ -166,7 +166,7 @@ def _copy_in(ours: Connection, old_facts: Iterator[Row]) -> None:
 
 
 def _by_week(figures: Sequence[Row]) -> dict[date, Row]:
-    """Return the figures by their week; none if they are not one row a week, by its Monday."""
+    """Return the figures by week, or {} unless there is one row per week, dated by its Monday."""
     by_week = {row["period_id"]: row for row in figures}
     return {} if None in by_week or len(by_week) < len(figures) else by_week
 
@@ -182,19 +182,23 @@ _CAUSES = {
     "day_only_old": ("days only in the old database", False),
     "day_only_new": ("days only in the warehouse", False),
 }
-"""The causes of `sql/legacy/compare/days.sql`: text, and whether old pipelines are known for it."""
+"""The causes of `sql/legacy/compare/days.sql`: text, and whether it is a known fault."""
 
 
 @dataclass(frozen=True)
 class _Cause:
-    """Something that makes figures differ, and whether old pipelines are known for it."""
+    """A cause of a difference, and whether it is a known fault of old pipelines."""
 
     text: str
     is_known: bool = True
 
 
 def _causes_of_grouping(parts: Sequence[Row]) -> Iterator[_Cause]:
-    """Give why a fact is no order: parts are rows of `sql/legacy/compare/days.sql`."""
+    """Yield why the number of facts differs from the number of orders.
+
+    Args:
+        parts: rows of `sql/legacy/compare/days.sql`.
+    """
     if collapsed := _total(parts, "collapsed"):
         yield _Cause(f"orders collapsed (-{collapsed:,})")
     if repeated := _total(parts, "repeated"):
@@ -202,10 +206,10 @@ def _causes_of_grouping(parts: Sequence[Row]) -> Iterator[_Cause]:
 
 
 def _causes_of_sum(parts: Sequence[Row], figure: str) -> Iterator[_Cause]:
-    """Give why rows, quantity or revenue differ, apart from grouping, and by how much."""
+    """Yield why rows, quantity or revenue differ, apart from grouping, and by how much."""
     for cause, (text, is_known) in _CAUSES.items():
         of_cause = _parts_of(parts, cause)
-        # Not the sums: what differs up and what differs down can cancel out.
+        # Count the differences, because their sum can be zero.
         if _total(of_cause, f"{figure}_differ"):
             more = _total(of_cause, f"more_{figure}")
             times = _times(parts, figure) if cause == "duplicates" else ""
@@ -213,13 +217,13 @@ def _causes_of_sum(parts: Sequence[Row], figure: str) -> Iterator[_Cause]:
 
 
 def _causes_of_sign(parts: Sequence[Row], figure: str) -> Iterator[_Cause]:
-    """Give by how much quantity, revenue or refunds differ for refunds that are not negative."""
+    """Yield by how much quantity, revenue or refunds differ because refunds are not negative."""
     if more := _total(parts, f"unsigned_{figure}"):
         yield _Cause(f"refunds counted as sales ({more:+,})")
 
 
 def _times(parts: Sequence[Row], figure: str) -> str:
-    """Say how many times each order was counted on average, where nothing else differs."""
+    """Return how many times each order was counted on average, if nothing else differs."""
     counted = [*_parts_of(parts, "duplicates"), *_parts_of(parts, "same")]
     new, more = _total(counted, f"new_{figure}"), _total(counted, f"more_{figure}")
     return f" ×{1 + more / new:.1f}" if new * more > 0 else ""
@@ -238,7 +242,7 @@ def _total(parts: Sequence[Row], column: str) -> Any:
 
 
 def _of_days(period: Period, first_day: date, parts: Sequence[Row]) -> Iterator[Difference]:
-    """Give how the sums over the facts of some days differ."""
+    """Yield how the sums over the facts of some days differ."""
     for figure in ("rows", "quantity", "revenue"):
         why = (
             [*_causes_of_grouping(parts), *_causes_of_sum(parts, figure)]
@@ -253,7 +257,7 @@ def _of_days(period: Period, first_day: date, parts: Sequence[Row]) -> Iterator[
 def _of_week(
     week: date, parts: Sequence[Row], shown: Row, facts: Row, new: Row
 ) -> Iterator[Difference]:
-    """Give how the old view differs from its own facts, and how these differ from ours."""
+    """Yield how the old view differs from the old facts, and how those differ from ours."""
     for figure, multiplied_by in FIGURES.items():
         causes: list[_Cause] = []
         if shown[figure] != facts[figure]:
@@ -268,11 +272,11 @@ def _of_week(
 def _cause_of_view(figure: str, multiplied_by: str | None, shown: Row, facts: Row) -> _Cause:
     if multiplied_by and shown[figure] == facts[figure] * facts[multiplied_by]:
         return _Cause(f"multiplied by the view ×{facts[multiplied_by]:,}")
-    return _Cause("the old view shows something else than its facts", is_known=False)
+    return _Cause("the old view differs from the old facts", is_known=False)
 
 
 def _causes_of_week(figure: str, parts: Sequence[Row]) -> list[_Cause]:
-    """Return why the facts of a week give another figure: whatever differs in its days."""
+    """Return why the old facts give another figure for a week: the causes found in its days."""
     causes = list(_causes_of_grouping(parts))
     if figure.endswith("revenue"):
         causes += [*_causes_of_sum(parts, "revenue"), *_causes_of_sign(parts, "revenue")]

@@ -9,16 +9,16 @@ from etl_assets.sql import statement
 
 
 class OldDatabase(Database):
-    """The database of the pipeline that this one replaces: it is only read, and as of one moment.
+    """The database of the pipeline that this one replaces. It is only read, in one snapshot.
 
-    Its tables have our names: `staging.user_order_log` and `mart`'s, without `etl`.
+    It has tables of the same names in `staging` and `mart`, and no schema `etl`.
     """
 
     name = "The old database"
     setting = "OLD_WAREHOUSE_URL"
 
     def open(self) -> Connection:
-        """Open a connection that can't write, not even by mistake."""
+        """Open a read-only connection."""
         from psycopg import IsolationLevel
 
         with ExitStack() as stack:
@@ -31,11 +31,11 @@ class OldDatabase(Database):
     def stream(
         self, connection: Connection, name: str, parameters: Mapping[str, object]
     ) -> Generator[dict[str, Any]]:
-        """Give the rows of the query `sql/{name}.sql` as they come, for there may be very many.
+        """Yield the rows of the query `sql/{name}.sql` one by one: memory could not hold them all.
 
-        Its faults are said to be this database's, whatever else is open around it.
+        Errors name this database, even if the caller also uses another one.
         """
         with self._errors(), connection.cursor("streamed") as cursor:
-            # Not the driver's 100: the old database can be far away.
+            # The driver's default is 100 rows per round trip, too few for a distant server.
             cursor.itersize = 10_000
             yield from cursor.execute(statement(name), parameters)

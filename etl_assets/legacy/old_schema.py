@@ -1,9 +1,9 @@
-"""The old pipeline's database: which tables it has, and what they are like.
+"""The tables of the old pipeline's database.
 
-Old databases differ: facts refer to the source's ids or to the dimensions' own, there may be a
-status or not, facts are grouped or one a raw row. What is needed of them stands in `_NEEDED`;
-whatever else there is, the statements for them (`sql/legacy/`) read as JSON, so that
-it may be missing.
+Old databases differ. Facts refer to the source's ids or to the dimensions' own ids; there is a
+status or none; a fact is a group of raw rows or one raw row. `_NEEDED` lists the columns that every
+old database must have. The statements in `sql/legacy/` read the optional columns by way of JSON, so
+that these may be missing.
 """
 
 from collections import defaultdict
@@ -25,8 +25,10 @@ FIGURES = {
     "refunded_customer_count": None,
     "customers_refunded": None,
 }
-"""The figures of a week, and what the old view multiplies each by: it joins every new customer with
-every returning one."""
+"""The figures of a week, and the figure that the old view multiplies each by.
+
+The old view joins every new customer with every returning one.
+"""
 
 _NEEDED = {
     FACTS: ("date_id", "item_id", "customer_id", "city_id", "quantity", "payment_amount"),
@@ -39,13 +41,13 @@ _NEEDED = {
 
 @dataclass(frozen=True)
 class Layout:
-    """What is not the same in all old databases.
+    """The parts of the schema in which old databases differ.
 
     Attributes:
-        has_orders: whether there are raw rows, in `ORDERS`.
+        has_orders: whether the table `ORDERS` has raw rows.
         has_retention: whether `RETENTION` has the figures of a week.
-        keys: by `item_key`, `city_key` and `customer_key`, as the statements call it, the column of
-            the dimension that facts refer to: the source's id, or one of the table's own.
+        keys: the column of each dimension that facts refer to: the source's id, or the table's own
+            id. The keys `item_key`, `city_key` and `customer_key` are parameters of the statements.
     """
 
     has_orders: bool
@@ -57,8 +59,8 @@ def layout(connection: Connection) -> Layout:
     """Check that it is an old database; return its layout.
 
     Raises:
-        EtlError: it lacks tables or columns, what a fact refers to or its day can't be told, or it
-            is a warehouse of this project.
+        EtlError: it lacks tables or columns, the day of a fact or the ids that it refers to are
+            ambiguous, or it is a warehouse of this project.
     """
     columns: defaultdict[str, set[str]] = defaultdict(set)
     for row in rows(connection, "legacy/adopt/columns", {"tables": [*_NEEDED, ORDERS, RETENTION]}):
@@ -76,15 +78,15 @@ def layout(connection: Connection) -> Layout:
     if missing:
         raise EtlError(
             f"The old database lacks {', '.join(missing)}. Check that OLD_URL names the database "
-            "that the old pipeline loads. If tables are called otherwise there, make views of the "
-            "names that are needed, in a copy of it"
+            "that the old pipeline loads. If its tables have other names, create views with the "
+            "names above, in a copy of the database"
         )
     for lost in rows(connection, "legacy/adopt/facts_without_day"):
         raise EtlError(
-            f"The day of {lost['found']} old facts can't be told: a date_id such as "
+            f"The day of {lost['found']} old facts is unknown: a date_id such as "
             f"{lost['date_id']} is no epoch second since 2000, no number such as 20240226, and "
-            "mart.d_calendar has no date_actual for it. Put the days into the old "
-            "mart.d_calendar, or take those facts out, in a copy if need be"
+            "mart.d_calendar has no date_actual for it. Add the days to the old "
+            "mart.d_calendar or delete those facts, in a copy of the database if need be"
         )
     return Layout(
         has_orders=columns[ORDERS].issuperset(NEEDED_COLUMNS),
@@ -96,8 +98,8 @@ def layout(connection: Connection) -> Layout:
 def _keys(connection: Connection) -> dict[str, str]:
     """Return which column of each dimension the facts refer to, as `Layout.keys`.
 
-    A foreign key says it. Dimensions without one are taken to be referred to alike: by the ids that
-    find more of their members.
+    A foreign key decides. For all dimensions without one, the facts are taken to refer to the same
+    kind of id: the kind by which more of the facts find a member.
     """
     found = {row["dimension"]: row for row in rows(connection, "legacy/adopt/keys")}
     to_tell = [row for row in found.values() if row["foreign_key"] is None]
@@ -107,9 +109,9 @@ def _keys(connection: Connection) -> dict[str, str]:
     if undecided and without_source_id == without_table_id:
         columns = ", ".join(f"{dimension}_id" for dimension in undecided)
         raise EtlError(
-            f"It can't be told whether {columns} of the old {FACTS} are the source's ids or the "
-            "dimensions' own, for their numbers are among both. Add the foreign keys that say it, "
-            f"in a copy if need be, such as: ALTER TABLE {FACTS} ADD FOREIGN KEY "
+            f"It is unclear whether {columns} of the old {FACTS} are the source's ids or the "
+            "dimensions' own ids, because both have these numbers. Add foreign keys, in a copy of "
+            f"the database if need be, such as: ALTER TABLE {FACTS} ADD FOREIGN KEY "
             f"({undecided[0]}_id) REFERENCES mart.d_{undecided[0]} (id)"
         )
     by_table_id = without_table_id < without_source_id
@@ -121,7 +123,7 @@ def _keys(connection: Connection) -> dict[str, str]:
 
 
 def address(connection: Connection, table: str) -> str:
-    """Return where a table of the old database is, without user and password."""
+    """Return the address of a table of the old database, without user and password."""
     info = connection.info
     host = "localhost" if info.host.startswith("/") else info.host
     return f"postgresql://{host}:{info.port}/{info.dbname}/{table}"

@@ -336,7 +336,7 @@ class Source:
         if not is_address(bucket, prefix):
             raise EtlError(
                 f"The report API names the report or increment {folder[:200]!r}, which can't be a "
-                "part of an address. Ask who runs the API"
+                "part of an address. Ask the API's operator"
             )
         return [f"s3://{bucket}/{prefix}/{name}{suffix}.csv" for name in FILE_NAMES]
 

@@ -188,7 +188,7 @@ def test_runs_leave_no_secret_and_no_name_of_a_person_behind(
     faults.clear()
     body = f'{{"status": "{key}", "data": {{}}}}'
     faults.add(Fault("/get_increment", status=200, body=body))
-    fails("says '***' of the increment", *tuesday)
+    fails("answers '***' for the increment", *tuesday)
     fails("answered 403", "backfill", AWS_SECRET_ACCESS_KEY=f"{WRONG}-key")
     url = os.environ["WAREHOUSE_URL"]
     fails("password authentication failed", "backfill", WAREHOUSE_URL=wrong_in(url))

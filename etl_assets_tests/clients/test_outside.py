@@ -177,9 +177,9 @@ def store_answer(method: str, status: int, code: str = "") -> Fault:
     ("fault", "message"),
     [
         (answer(HTML, 403), "refused access (403). Check REPORT_API_KEY, REPORT_API_NICKNAME"),
-        (answer(HTML, 404), "answered 404, which trying again won't change. Check REPORT_API_URL"),
-        (answer(HTML), "get_increment is not what it should be (json_invalid). Ask who runs"),
-        (answer({"status": 7, "data": []}), "is not what it should be (status, data). Ask who"),
+        (answer(HTML, 404), "answered 404, and would answer so again. Check REPORT_API_URL"),
+        (answer(HTML), "get_increment is invalid (json_invalid). Ask the API's operator"),
+        (answer({"status": 7, "data": []}), "is invalid (status, data). Ask the"),
         (answer(["x" * 2**20]), "get_increment: the report API's answer is over 1048576 bytes"),
         (
             store_answer("HEAD", 403),
@@ -188,7 +188,7 @@ def store_answer(method: str, status: int, code: str = "") -> Fault:
         (store_answer("HEAD", 404), "the increment's file is not in the object store (s3://"),
         (
             store_answer("HEAD", 200),
-            "the answer has no ETag and size, so it is not an object store",
+            "the answer has no ETag and size, so it is not from an object store",
         ),
         (
             store_answer("GET", 403, "AccessDenied"),

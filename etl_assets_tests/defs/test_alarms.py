@@ -147,7 +147,7 @@ def test_what_could_not_be_posted_is_posted_by_the_next_tick(
     [
         (401, "{}", "refused access (401)"),
         (403, "{}", "refused access (403)"),
-        (200, "<html>Sign in</html>", "is not what it should be (json_invalid)"),
+        (200, "<html>Sign in</html>", "is invalid (json_invalid)"),
     ],
 )
 def test_a_source_that_refuses_is_posted_once_beside_the_runs_that_failed(

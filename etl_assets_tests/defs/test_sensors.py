@@ -281,7 +281,7 @@ def test_the_api_being_down_is_said_and_not_waited_for(pipeline: Pipeline) -> No
     [
         (401, "{}", "refused access (401)"),
         (403, "{}", "refused access (403)"),
-        (200, "<html>Sign in</html>", "is not what it should be (json_invalid)"),
+        (200, "<html>Sign in</html>", "is invalid (json_invalid)"),
     ],
 )
 def test_a_source_that_refuses_is_said_with_what_to_do(

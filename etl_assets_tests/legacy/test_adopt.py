@@ -26,7 +26,7 @@ LONG_NAME = "Александр-Константин"
 
 @pytest.fixture
 def old(make_database: MakeDatabase, environment: pytest.MonkeyPatch) -> OldPipeline:
-    """It sums facts up. Last week's Monday came first; this week's is still in staging."""
+    """A database with grouped facts of two Mondays; raw rows of the later one are in staging."""
     old = OldPipeline(make_database("template1"), "grouped")
     for day in (LAST_WEEK, MONDAY):
         old.load(
@@ -40,7 +40,7 @@ def old(make_database: MakeDatabase, environment: pytest.MonkeyPatch) -> OldPipe
 
 @pytest.fixture
 def doubled(make_database: MakeDatabase, environment: pytest.MonkeyPatch) -> OldPipeline:
-    """It has a fact for each raw row: one order twice, and another customer's."""
+    """A database with a fact for each raw row: one order twice, and another customer's order."""
     old = OldPipeline(make_database("template1"), "doubled")
     old.load(
         order(LAST_WEEK, "a"),
@@ -56,7 +56,7 @@ SUMMED_UP = adopted(
     fact(LAST_WEEK, customer_id=7, quantity=4, payment_amount=200),
     fact(LAST_WEEK, customer_id=8, status="refunded", last_name=LONG_NAME[:15]),
 )
-"""What the facts of last week's Monday become."""
+"""The adopted day of last week's Monday, from its facts."""
 
 RAW_ROWS = adopted(
     MONDAY,
@@ -64,18 +64,18 @@ RAW_ROWS = adopted(
     fact(MONDAY, customer_id=7),
     fact(MONDAY, customer_id=8, status="refunded", last_name=LONG_NAME),
 )
-"""What the raw rows of this week's Monday become."""
+"""The adopted day of this week's Monday, from its raw rows."""
 
 
 def adopted_from(pipeline: Pipeline) -> list[tuple[object, ...]]:
-    """Return which days were carried over from an old table, and from which."""
+    """Return the adopted days, and the old table that each came from."""
     return pipeline.query(
         "SELECT partition_day, adopted_from FROM mart.loaded_day"
         " WHERE adopted_from IS NOT NULL ORDER BY partition_day"
     )
 
 
-# --- What is carried over -------------------------------------------------------------------------
+# --- Which rows are adopted -----------------------------------------------------------------------
 
 
 def test_raw_rows_where_they_are_still_there_and_facts_elsewhere(
@@ -97,7 +97,7 @@ def test_days_that_were_loaded_from_the_source_are_left_alone(
     etl: Etl, pipeline: Pipeline, old: OldPipeline
 ) -> None:
     pipeline.load(MONDAY)
-    # Staged from the source is as good: the next load brings it into the mart.
+    # A day that is only staged from the source counts too: the next load brings it into the mart.
     pipeline.stage(TUESDAY)
     old.load(order(TUESDAY))
     result = etl("adopt")
@@ -227,12 +227,12 @@ def test_facts_that_refer_to_the_dimensions_own_ids(
 def test_a_foreign_key_decides_which_of_two_ids_is_meant(
     etl: Etl, pipeline: Pipeline, old: OldPipeline
 ) -> None:
-    # The source's ids of the members are now also the tables' own ids, of other members.
+    # Now each source id of a member is also the table's own id of another member.
     old.query("INSERT INTO mart.d_item (id, item_id) VALUES (3, 30)")
     old.query("INSERT INTO mart.d_city (id, city_id) VALUES (0, 90)")
     old.query("INSERT INTO mart.d_customer (id, customer_id) VALUES (7, 70), (8, 80)")
     assert (
-        "It can't be told whether city_id, customer_id, item_id of the old mart.f_sales are the "
+        "It is unclear whether city_id, customer_id, item_id of the old mart.f_sales are the "
         "source's ids or the dimensions' own" in etl("adopt", code=1).stderr
     )
     for dimension in ("item", "city", "customer"):
@@ -285,7 +285,7 @@ def test_the_planner_loads_adopted_days_that_the_source_has(
     etl("adopt")
     assert pipeline.planner().next() == Load(TUESDAY)
     pipeline.load(TUESDAY, WEDNESDAY)
-    # The source has lost Thursday: the adopted day is done.
+    # The source has lost Thursday, so the adopted day counts as done.
     del pipeline.files.increments[THURSDAY]
     assert pipeline.planner().next() == Load(FRIDAY)
     pipeline.load(FRIDAY)
@@ -337,7 +337,7 @@ def test_all_of_it_or_nothing(etl: Etl, pipeline: Pipeline) -> None:
         " CREATE TRIGGER lose BEFORE INSERT ON mart.f_sales FOR EACH ROW EXECUTE FUNCTION lose()"
     )
     error = etl("adopt", code=1).stderr
-    assert "Nothing was adopted, for the mart would be wrong" in error
+    assert "Nothing was adopted, because the mart would be wrong" in error
     assert f"facts_equal_staging: {MONDAY}" in error
     pipeline.holds({})
 
@@ -409,12 +409,12 @@ def test_its_password_is_shown_nowhere(
         ("ALTER TABLE mart.f_sales DROP city_id", "lacks mart.f_sales (city_id). Check"),
         (
             "UPDATE mart.f_sales SET date_id = 5 WHERE id = 1",
-            "The day of 1 old facts can't be told: a date_id such as 5 is no epoch second",
+            "The day of 1 old facts is unknown: a date_id such as 5 is no epoch second",
         ),
         (
             "ALTER TABLE mart.f_sales ALTER date_id DROP NOT NULL;"
             "UPDATE mart.f_sales SET date_id = NULL",
-            "The day of 4 old facts can't be told: a date_id such as NULL is no epoch second",
+            "The day of 4 old facts is unknown: a date_id such as NULL is no epoch second",
         ),
     ],
 )

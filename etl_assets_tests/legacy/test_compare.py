@@ -32,7 +32,7 @@ VIEW = (
     " 5 AS returning_customers_count, -50 AS returning_customers_revenue,"
     " 1 AS refunded_customer_count, 1 AS customers_refunded"
 )
-"""It has one returning customer, not five, but for that shows what `ORDERS` make of the week."""
+"""The week's figures of `ORDERS`, except that there are five returning customers instead of one."""
 
 KINDS: tuple[Kind, ...] = ("doubled", "grouped")
 
@@ -49,7 +49,7 @@ MakeOld = Callable[[Kind], OldPipeline]
 
 @pytest.fixture
 def pipeline(open_pipeline: OpenPipeline) -> Pipeline:
-    """All of the week's orders are loaded."""
+    """A pipeline that has loaded all orders of the week."""
     pipeline = open_pipeline(GivenFiles(csv_file(*ORDERS), (MONDAY, SUNDAY)))
     pipeline.load(MONDAY, TUESDAY)
     return pipeline
@@ -67,7 +67,7 @@ def make_old(make_database: MakeDatabase, environment: pytest.MonkeyPatch) -> Ma
 
 @pytest.fixture
 def same(make_old: MakeOld, pipeline: Pipeline) -> OldPipeline:
-    """It holds what the warehouse holds."""
+    """An old database with the same figures as the warehouse."""
     old = make_old("doubled")
     old.load(*ORDERS)
     old.query("UPDATE mart.f_sales SET quantity = -quantity WHERE payment_amount < 0")
@@ -76,7 +76,7 @@ def same(make_old: MakeOld, pipeline: Pipeline) -> OldPipeline:
 
 
 def differences(etl: Etl, *options: object) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """Return (old, new, why) by the day or the week and the figure."""
+    """Return (old, new, why) by period and figure."""
     listed = json.loads(etl("compare", "--json", *options, code=1).stdout)
     return {
         (f"{found['period']} {found['first_day']}", found["figure"]): (
@@ -89,10 +89,8 @@ def differences(etl: Etl, *options: object) -> dict[tuple[str, str], tuple[Any, 
 
 
 def of_day(day: date, found: dict[tuple[str, str], tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
-    """Return what differs in a day, by figure."""
-    return {
-        figure: found_there for (when, figure), found_there in found.items() if when == f"day {day}"
-    }
+    """Return the differences of a day, by figure."""
+    return {figure: value for (when, figure), value in found.items() if when == f"day {day}"}
 
 
 def test_nothing_differs(etl: Etl, same: OldPipeline, pipeline: Pipeline) -> None:
@@ -286,7 +284,7 @@ def test_a_view_that_shows_something_else(etl: Etl, same: OldPipeline) -> None:
         (f"week {MONDAY}", "returning_customers_count"): (
             5,
             1,
-            "the old view shows something else than its facts",
+            "the old view differs from the old facts",
         )
     }
 

@@ -306,7 +306,7 @@ def test_a_file_that_is_missing_blocks_until_it_is_there(
         (401, "{}", "the report API refused access (401). Check REPORT_API_KEY"),
         (403, "{}", "the report API refused access (403). Check REPORT_API_KEY"),
         (404, "{}", "the report API answered 404"),
-        (200, "<html>Sign in</html>", "is not what it should be (json_invalid)"),
+        (200, "<html>Sign in</html>", "is invalid (json_invalid)"),
     ],
 )
 def test_a_source_that_refuses_for_good_blocks_until_it_does_no_more(

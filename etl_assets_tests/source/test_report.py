@@ -71,11 +71,11 @@ def test_a_task_is_stored_before_it_is_polled(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (answer("/get_report", status="FAILED"), "says 'FAILED' of task"),
-        (answer("/get_report"), "without a report_id, start_day and end_date that make sense"),
+        (answer("/get_report", status="FAILED"), "answers 'FAILED' for task"),
+        (answer("/get_report"), "without a valid report_id, start_day and end_date"),
         (
             answer("/get_report", **(REPORT | {"end_date": "2020-01-01 00:00:00"})),
-            "without a report_id, start_day and end_date that make sense",
+            "without a valid report_id, start_day and end_date",
         ),
     ],
 )

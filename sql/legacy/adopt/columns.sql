@@ -1,8 +1,9 @@
--- The columns that the old database has of the tables asked for, and whether it is one of ours.
+-- Lists the columns of the given tables in the old database.
 --
--- On the old database.
+-- Runs on the old database.
 -- Parameters: tables (text[]): schema.table.
--- Rows: table_name, column_name; etl.load for a table that only a warehouse of this project has.
+-- Rows: table_name, column_name. They include etl.load if the database is a warehouse of this
+-- project.
 SELECT
     old_table.name AS table_name,
     old_column.attname AS column_name

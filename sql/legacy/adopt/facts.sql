@@ -1,14 +1,14 @@
--- The old facts with the names of their dimensions, as the texts of an order log: one row a fact.
+-- Returns the old facts as rows of an order log, with names from the dimensions: one row per fact.
 --
--- On the old database. Its columns differ: to_jsonb gives null for one that is not there. The sign
--- of the amount tells a refund where there is no status. A member that a dimension lacks is called
--- unknown, and has no id if facts refer to one of the dimension's own. There is no uniq_id: an md5
--- stands for it that says so. It is the same for equal facts, which makes them duplicates, unless
--- all are to be kept.
+-- Runs on the old database. Its columns differ: to_jsonb gives null for a missing one. Without a
+-- status, a negative amount marks a refund. If a dimension lacks a member, its name is "unknown",
+-- and its id is null if facts refer to the dimension's own ids. Old facts have no uniq_id: an md5
+-- with the prefix adopted- takes its place. Equal facts have the same md5, which makes them
+-- duplicates; with keep_duplicates each has its own.
 -- Parameters: first, last (date; null for no limit), keep_duplicates (boolean), item_key, city_key,
 -- customer_key (the column of the dimension that the facts refer to).
 -- Rows: partition_day (date), the columns of an order log (text), quantity_signed and
--- payment_amount_signed (numbers as they are there); by day, in their order.
+-- payment_amount_signed (numbers with the old sign); ordered by day and old id.
 WITH
 item AS (
     SELECT DISTINCT ON (key)
@@ -67,7 +67,7 @@ old AS (
         CASE %(customer_key)s
             WHEN 'customer_id' THEN f_sales.customer_id ELSE customer.customer_id
         END AS customer_id,
-        -- An epoch second since 2000, or else what the calendar says, or a number as 20240226.
+        -- date_id is an epoch second since 2000, or a key of the calendar, or a number as 20240226.
         CASE
             WHEN f_sales.date_id >= 946684800
                 THEN timestamp '1970-01-01' + f_sales.date_id * interval '1 second'

@@ -1,8 +1,8 @@
--- Old facts whose date_id is no epoch second since 2000, no number such as 20240226, and not in the
--- calendar either.
+-- Counts the old facts without a known day: their date_id is no epoch second since 2000, no number
+-- such as 20240226, and not in the calendar.
 --
--- On the old database.
--- Rows: found (how many), date_id (one of them); none when every fact has its day.
+-- Runs on the old database.
+-- Rows: found (how many), date_id (one of theirs); no row if every fact has a day.
 SELECT
     count(*) AS found,
     coalesce(min(f_sales.date_id)::text, 'NULL') AS date_id

@@ -1,11 +1,10 @@
--- Which column of each dimension the old facts refer to: the source's id, or the table's own.
+-- Finds which column of each dimension the old facts refer to: the source's id or the table's own.
 --
--- On the old database. What a foreign key says is sure. Without one it is told by which of the two
--- more of the facts find a member; a number that is found by both, as another member's, tells
--- nothing.
--- Rows: dimension (as in d_item), foreign_key (the column that one refers to, or null), how many
--- different numbers find no member by the source's id (without_source_id) or by the table's
--- (without_table_id), and how many find one by each, but not the same (undecided).
+-- Runs on the old database. A foreign key decides. Without one, the id by which more of the facts
+-- find a member decides. A number by which both ids find a member, but different ones, is undecided.
+-- Rows: dimension (item, city or customer), foreign_key (the column that it refers to, or null),
+-- and counts of distinct numbers: those that find no member by the source's id (without_source_id)
+-- or by the table's own id (without_table_id), and the undecided ones (undecided).
 WITH
 reference AS (
     SELECT DISTINCT

@@ -1,9 +1,9 @@
--- The raw rows that the old staging.user_order_log still holds, as the texts of an order log.
+-- Returns the raw rows that are still in the old staging.user_order_log, as rows of an order log.
 --
--- On the old database. Its columns differ: to_jsonb gives null for one that is not there. A row
--- without uniq_id gets an md5 of its own that says so.
+-- Runs on the old database. Its columns differ: to_jsonb gives null for a missing one. A row without
+-- uniq_id gets an md5 of its own, with the prefix adopted-.
 -- Parameters: first, last (date; null for no limit).
--- Rows: partition_day (date), the columns of an order log (text); by day, in their order.
+-- Rows: partition_day (date), the columns of an order log (text); ordered by day and old id.
 WITH
 old AS (
     SELECT

@@ -1,13 +1,14 @@
--- Each day's old facts beside ours, by what makes them differ.
+-- Compares the old facts of each day with ours, by the cause of the difference.
 --
--- What one customer bought of one item is compared: no two of the source's orders share day,
--- customer, item, city, quantity and amount, and an item has one price. So an amount that is more
--- pieces at the same price is duplicates counted.
--- Parameters: first, last (date). The table old_sales holds the old facts.
--- Rows: partition_day, cause; rows, quantity and revenue in both (old_…, new_…); by how much the
--- cause makes them differ (more_…), and for how many customers and items (…_differ); what is more,
--- and how many refunds less, for refunds that are counted as sales (unsigned_…); collapsed (orders
--- more than facts, where there are both), repeated (facts more than orders); by day and cause.
+-- It compares the sales of one item to one customer. No two of the source's orders share day,
+-- customer, item, city, quantity and amount, and an item has one price. So a larger quantity at the
+-- same price means that duplicates were counted.
+-- Parameters: first, last (date). The old facts are in the table old_sales.
+-- Rows, one per day and cause, in that order: partition_day, cause; rows, quantity and revenue of
+-- both (old_…, new_…); the difference that the cause makes (more_…), and how many pairs of customer
+-- and item it concerns (…_differ); the difference made by refunds that are counted as sales
+-- (unsigned_…); and where both sides have rows, the surplus of orders over facts (collapsed) or of
+-- facts over orders (repeated).
 WITH
 old AS (
     SELECT
@@ -61,7 +62,7 @@ paired AS (
         coalesce(new.new_quantity, 0) AS new_quantity,
         coalesce(old.old_revenue, 0) AS old_revenue,
         coalesce(new.new_revenue, 0) AS new_revenue,
-        -- Of shipments and refunds that are summed up it can't be told.
+        -- A fact that sums shipments and refunds does not show which part was a refund.
         CASE WHEN new.refunds = new.new_rows THEN greatest(2 * old.old_quantity, 0) ELSE 0 END
             AS unsigned_quantity,
         CASE WHEN new.refunds = new.new_rows THEN greatest(2 * old.old_revenue, 0) ELSE 0 END
@@ -104,7 +105,7 @@ judged AS (
             WHEN new_rows = 0 THEN 'only_old'
             WHEN old_rows = 0 THEN 'only_new'
             WHEN (more_quantity, more_revenue) = (0, 0) THEN 'same'
-            -- Of shipments and refunds that are summed up nothing but the price is left.
+            -- A fact that sums shipments and refunds still shows the price, but nothing else.
             WHEN is_same_price AND (is_mixed OR more_revenue * new_revenue > 0) THEN 'duplicates'
             WHEN is_rejected THEN 'in_quarantine'
             ELSE 'other'

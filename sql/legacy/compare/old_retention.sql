@@ -1,7 +1,7 @@
--- What the old mart.f_customer_retention shows, where it has a row a week, by its Monday.
+-- Returns the rows of the old mart.f_customer_retention.
 --
--- On the old database.
--- Rows: period_id (date; null where it is something else), the view's six figures; by week.
+-- Runs on the old database.
+-- Rows: period_id (date; null if the old one is no date), the view's six figures; ordered by week.
 SELECT
     CASE
         WHEN field ->> 'period_id' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}'

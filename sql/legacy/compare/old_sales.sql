@@ -1,6 +1,6 @@
--- The old facts beside ours, for as long as the transaction lasts that compares the two.
+-- Creates the table for the old facts, in our warehouse, until the end of the transaction.
 --
--- Safe to run twice: each transaction has a table of its own.
+-- Safe to run twice: each transaction has its own table.
 CREATE TEMPORARY TABLE old_sales (
     partition_day date,
     customer_id bigint,

@@ -1,8 +1,8 @@
--- Each week's retention as the old facts give it by our definitions: what the old view would show
--- if it did not multiply.
+-- Computes each week's retention from the old facts by our definitions: the figures that the old
+-- view would have if it did not multiply.
 --
--- Parameters: none. The table old_sales holds the old facts.
--- Rows: period_id (the Monday), the view's six figures; by week.
+-- Parameters: none. The old facts are in the table old_sales.
+-- Rows: period_id (the Monday), the view's six figures; ordered by week.
 WITH
 customer_week AS (
     SELECT
