@@ -31,7 +31,7 @@ from etl_assets.settings import (
 )
 from etl_assets.source.catalog import Choice, Source, locate
 from etl_assets.source.raw_file import RawFile
-from etl_assets.staging.copying import Staged
+from etl_assets.staging.files import Staged
 from etl_assets.staging.load import stage
 from etl_assets_tests.properties import oracle
 from etl_assets_tests.properties.model import Tables

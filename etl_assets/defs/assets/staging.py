@@ -27,7 +27,7 @@ from etl_assets.settings import LoadSettings
 from etl_assets.source.feeds import KNOWN_COLUMNS
 
 if TYPE_CHECKING:
-    from etl_assets.staging.copying import Staged
+    from etl_assets.staging.files import Staged
 
 _TABLE = "staging.user_order_log"
 
