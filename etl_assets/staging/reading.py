@@ -170,10 +170,10 @@ class OrderLog:
         )
 
     def _first_of_duplicates(self, wrong: pl.DataFrame) -> pl.DataFrame:
-        """Drop the wrong rows that are written as an earlier one is.
+        """Drop the wrong rows that are written like an earlier one.
 
-        One with values beyond the columns may have all of them under wrong names: it is no
-        duplicate of one without.
+        The values of a row with too many fields may be under wrong names, so it is no duplicate
+        of a row without surplus fields.
         """
         if not len(wrong):
             return wrong
