@@ -71,7 +71,8 @@ def refuse_if_emptied(connection: Connection, files: Sequence[CopiedFile]) -> No
         "A day that has orders would be replaced by none, so nothing was loaded: "
         f"{'; '.join(refusals)}. Have the source deliver it again. If it is right that there are "
         f"no orders: etl-assets backfill --from {min(held)} --to {max(held)}{latest} "
-        "--allow-empty, or in the UI a run of order_backfill with allow_empty: true for staging__user_order_log"
+        "--allow-empty, or in the UI a run of order_backfill with allow_empty: true for "
+        "staging__user_order_log"
     )
 
 
