@@ -138,3 +138,35 @@ def test_storage_of_dagster_that_cannot_be_used(
     ]:
         (tmp_path / "dagster.yaml").write_text(content)
         assert says in wrong(etl)["Dagster"]
+
+
+def test_a_database_that_can_only_be_read(
+    etl: Etl, environment: pytest.MonkeyPatch, pipeline: Pipeline
+) -> None:
+    name = sql.Identifier(urlsplit(pipeline.owners_url).path[1:])
+    with psycopg.connect(pipeline.owners_url, autocommit=True) as owner:
+        alter = sql.SQL("ALTER ROLE only_etl_writer IN DATABASE {}").format(name)
+        owner.execute(sql.SQL("{} SET default_transaction_read_only = on").format(alter))
+        said = wrong(etl)["warehouse"]
+        owner.execute(sql.SQL("{} RESET ALL").format(alter))
+    assert "can only be read: default_transaction_read_only is on. Have it switched off" in said
+    environment.setenv("PGOPTIONS", "-cdefault_transaction_read_only=on")
+    assert wrong(etl)["warehouse"] == said
+
+
+def test_settings_of_the_user_that_do_no_harm(etl: Etl, pipeline: Pipeline) -> None:
+    name = sql.Identifier(urlsplit(pipeline.owners_url).path[1:])
+    with psycopg.connect(pipeline.owners_url, autocommit=True) as owner:
+        for setting, value in (
+            ("transaction_timeout", "1s"),
+            ("statement_timeout", "1s"),
+            ("search_path", "nowhere"),
+            ("client_encoding", "LATIN1"),
+        ):
+            owner.execute(
+                sql.SQL("ALTER ROLE only_etl_writer IN DATABASE {} SET {} = {}").format(
+                    name, sql.Identifier(setting), sql.Literal(value)
+                )
+            )
+        assert "warehouse: ok" in etl("doctor").stdout.splitlines()
+        owner.execute(sql.SQL("ALTER ROLE only_etl_writer IN DATABASE {} RESET ALL").format(name))

@@ -24,6 +24,7 @@ from tenacity import wait_fixed
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.embedded.simulator import GivenFiles
 from etl_assets.errors import EtlError, Unavailable
+from etl_assets.operations.migrations import require_writable
 from etl_assets.settings import WarehouseSettings
 from etl_assets_tests.conftest import OpenPipeline, as_user
 from etl_assets_tests.support.files import MONDAY, TUESDAY, csv_file, increment, order
@@ -231,6 +232,8 @@ def test_a_standby_stops_a_load_at_once(pipeline: Pipeline, server: OwnPostgres)
     server.end(signal.SIGINT)
     standby.touch()
     server.start()
+    with pytest.raises(EtlError, match=r"server is a standby.*the primary's address"):
+        require_writable(pipeline.warehouse)
 
     def promote() -> None:
         server.end(signal.SIGINT)
