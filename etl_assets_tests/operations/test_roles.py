@@ -98,7 +98,7 @@ def test_the_file_of_the_roles_is_for_psql_and_can_be_run_again(world: EmbeddedW
             [
                 *(psql, "--no-psqlrc", "--set=ON_ERROR_STOP=1"),
                 f"--dbname={world.postgres.url('postgres')}",
-                f"--file={package_file('sql') / 'admin' / 'roles.sql'}",
+                f"--file={package_file('sql') / 'operations' / 'roles.sql'}",
             ],
             capture_output=True,
             text=True,
