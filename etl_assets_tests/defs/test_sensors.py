@@ -66,11 +66,14 @@ def test_days_are_loaded_strictly_in_order_and_then_waited_for(pipeline: Pipelin
 
 
 def test_the_schedule_asks_for_the_same_day_and_ends_killed_runs_too(pipeline: Pipeline) -> None:
-    repository = build_defs(PartitionSettings.read()).get_repository_def()
+    defs = build_defs(PartitionSettings.read())
+    repository = defs.get_repository_def()
     # A schedule's context opens its instance by reference, which one in memory does not have.
     pipeline.instance = pipeline.open_for_the_test.enter_context(dg.DagsterInstance.local_temp())
     killed = started(pipeline, ORDER_INCREMENT, TUESDAY, timedelta(minutes=6))
-    with dg.build_schedule_context(pipeline.instance, datetime.now(UTC)) as context:
+    with dg.build_schedule_context(
+        pipeline.instance, datetime.now(UTC), resources=dict(defs.resources or {})
+    ) as context:
         request = repository.get_schedule_def("daily_increment")(context)
     assert isinstance(request, dg.RunRequest)
     assert request.partition_key == str(TUESDAY)

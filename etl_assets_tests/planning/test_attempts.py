@@ -141,8 +141,7 @@ def test_a_run_that_somebody_terminates_is_a_failed_try(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("etl_assets.defs.assets.raw.locate", terminated)
-    with pytest.raises(KeyboardInterrupt):
-        pipeline.runner.run(ORDER_INCREMENT, [TUESDAY], planned=True)
+    pipeline.fail(TUESDAY, job=ORDER_INCREMENT, planned=True)
     assert tries(pipeline, columns="outcome, error") == [("failed", "Somebody terminated the run")]
     assert isinstance(pipeline.planner().next(), Wait)
 
@@ -201,15 +200,16 @@ def test_what_fails_before_the_object_is_known_pauses_and_never_blocks(
 def test_a_try_that_could_not_be_recorded_is_none(
     pipeline: Pipeline, environment: pytest.MonkeyPatch
 ) -> None:
+    warehouse = pipeline.warehouse
     with environment.context() as patched:
         patched.setenv("WAREHOUSE_URL", "postgresql://nobody@127.0.0.1:1/warehouse")
         patched.setattr("etl_assets.clients.retries.RETRY_SECONDS", 0.1)
-        defaults = type(pipeline.warehouse).__init__.__kwdefaults__
+        defaults = type(warehouse).__init__.__kwdefaults__
         assert defaults
         patched.setitem(defaults, "retry_seconds", 0.1)
         outcome = pipeline.fail(TUESDAY)
     assert "could not be reached" in (outcome.error or "")
-    assert attempts.failed_tries(pipeline.warehouse, TUESDAY).tries == 0
+    assert attempts.failed_tries(warehouse, TUESDAY).tries == 0
 
 
 def test_what_somebody_executes_again_loads_although_it_was_planned(pipeline: Pipeline) -> None:

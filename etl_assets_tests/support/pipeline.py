@@ -180,9 +180,13 @@ class Pipeline:
 
     def tick(self, sensor: str, cursor: str | None = None) -> SensorExecutionData:
         """Evaluate a sensor as the daemon has it evaluated."""
-        repository = build_defs(PartitionSettings.read()).get_repository_def()
+        defs = build_defs(PartitionSettings.read())
+        repository = defs.get_repository_def()
         with dg.build_sensor_context(
-            instance=self.instance, repository_def=repository, cursor=cursor
+            instance=self.instance,
+            repository_def=repository,
+            cursor=cursor,
+            resources=dict(defs.resources or {}),
         ) as context:
             return repository.get_sensor_def(sensor).evaluate_tick(context)
 

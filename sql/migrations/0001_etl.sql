@@ -266,3 +266,12 @@ WHERE
 
 COMMENT ON VIEW etl.failed_attempt IS
 'The attempts that have failed or were refused since the day was loaded last.';
+COMMENT ON COLUMN etl.failed_attempt.feed IS 'The feed, or order_report.';
+COMMENT ON COLUMN etl.failed_attempt.partition_day IS 'The day.';
+COMMENT ON COLUMN etl.failed_attempt.run_id IS 'The Dagster run.';
+COMMENT ON COLUMN etl.failed_attempt.uri IS 'The object, s3://bucket/key; null where it was not known yet.';
+COMMENT ON COLUMN etl.failed_attempt.etag IS 'The object''s ETag; null likewise.';
+COMMENT ON COLUMN etl.failed_attempt.began_at IS 'When the run began to work on the day.';
+COMMENT ON COLUMN etl.failed_attempt.ended_at IS 'When the attempt failed.';
+COMMENT ON COLUMN etl.failed_attempt.outcome IS 'failed or refused.';
+COMMENT ON COLUMN etl.failed_attempt.error IS 'What was wrong.';
