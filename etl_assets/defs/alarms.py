@@ -10,7 +10,7 @@ keep the other from being posted.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -22,7 +22,13 @@ from etl_assets.days import format_days
 from etl_assets.defs.assets.common import mart_key
 from etl_assets.defs.dagster_internals import FreshnessState
 from etl_assets.defs.partitions import days_of
-from etl_assets.defs.run_history import RunHistory, is_ours
+from etl_assets.defs.resources import (
+    ObjectStoreResource,
+    ReportApiResource,
+    WarehouseResource,
+    WebhookResource,
+)
+from etl_assets.defs.run_queue import is_ours, why_failed
 from etl_assets.defs.sensors import tick_planner, within
 from etl_assets.errors import AlarmRefused, EtlError
 from etl_assets.planning.planner import (
@@ -74,21 +80,31 @@ def alarms(partitions: PartitionSettings) -> dg.SensorDefinition:
         description="Posts each failed run, and each day that is late or that nobody but a person "
         "can load, to ETL_ALARM_WEBHOOK_URL; off while that is not set.",
     )
-    def alarms(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        url = AlarmSettings.read().webhook_url
-        if url is None:
+    def alarms(
+        context: dg.SensorEvaluationContext,
+        warehouse: WarehouseResource,
+        report_api: ReportApiResource,
+        object_store: ObjectStoreResource,
+        webhook: WebhookResource,
+    ) -> dg.SensorResult | dg.SkipReason:
+        receiver = webhook.connect()
+        if receiver is None:
             return dg.SkipReason("ETL_ALARM_WEBHOOK_URL is not set")
         instance = context.instance
         said = _said(context.cursor, instance)
         failures, faults = _failures_or_faults(instance, said.failures_until)
-        day, trouble = _day_and_trouble(instance, partitions, said)
+
+        def planner() -> Planner:
+            return tick_planner(instance, partitions, warehouse, report_api, object_store).planner
+
+        day, trouble = _day_and_trouble(instance, partitions, said, planner)
         told = said.trouble if day == said.day else []
         untold = {name: text for name, text in (faults | trouble).items() if name not in told}
         news = [*failures.texts, *untold.values()]
         done = "; ".join(news) or "nothing new"
         if news:
             message = one_message([f"etl_assets: {text}" for text in news])
-            if refused := _post(Webhook(url), message):
+            if refused := _post(receiver, message):
                 done = f"{refused}, so it was dropped: {done}"
         now_said = _Said(failures_until=failures.until, day=day, trouble=[*told, *untold])
         return dg.SensorResult(skip_reason=dg.SkipReason(done), cursor=now_said.model_dump_json())
@@ -133,7 +149,10 @@ def _fault(what: str, error: Exception) -> dict[str, str]:
 
 
 def _day_and_trouble(
-    instance: dg.DagsterInstance, partitions: PartitionSettings, said: _Said
+    instance: dg.DagsterInstance,
+    partitions: PartitionSettings,
+    said: _Said,
+    make_planner: Callable[[], Planner],
 ) -> tuple[date | None, dict[str, str]]:
     """Return the next day, and what is wrong now, by names that stay while it is the same.
 
@@ -141,7 +160,7 @@ def _day_and_trouble(
     """
 
     def ask() -> tuple[date | None, dict[str, str]]:
-        _, planner = tick_planner(instance, partitions)
+        planner = make_planner()
         return planner.next_day(), dict(_trouble(instance, planner, partitions))
 
     try:
@@ -173,7 +192,6 @@ def _failures_or_faults(
 
 
 def _failures(instance: dg.DagsterInstance, until: int) -> _Failures:
-    history = RunHistory(instance)
     failed = instance.fetch_run_status_changes(
         dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=until),
         limit=_RUNS_A_MESSAGE,
@@ -185,7 +203,7 @@ def _failures(instance: dg.DagsterInstance, until: int) -> _Failures:
         if run and is_ours(run):
             texts.append(
                 f"run {run.run_id} of {run.job_name}{_of_days(run)} failed: "
-                f"{history.why_failed(run.run_id)}"
+                f"{why_failed(instance, run.run_id)}"
             )
     return _Failures(texts, failed[-1].storage_id if failed else until)
 

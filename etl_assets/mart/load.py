@@ -15,6 +15,7 @@ from etl_assets.clients.warehouse import Warehouse
 from etl_assets.errors import EtlError
 from etl_assets.mart.checks import Offences, compare_weekdays, find_offences
 from etl_assets.mart.tables import TABLES
+from etl_assets.source.feeds import ORDER_LOG
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def bring_up_to_date(
         "mart/record_load",
         of_days | {"run_id": run_id, "seconds": {"mart": seconds}},
     )
+    execute(connection, "mart/end_attempts", of_days | {"run_id": run_id, "feed": ORDER_LOG})
     counts = rows(connection, "mart/counts_by_day", of_days)
     (sizes,) = rows(connection, "mart/table_sizes")
     weekdays = compare_weekdays(connection, list(days))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from etl_assets.clients.warehouse import Warehouse
+from etl_assets.planning.attempts import failed_days
 from etl_assets.planning.expected import expected_days
 from etl_assets.planning.planner import repair_command
-from etl_assets.planning.runs import RunHistory
 from etl_assets.settings import PartitionSettings
 
 
@@ -34,15 +34,12 @@ class FailedDay:
         return repair_command(self.day)
 
 
-def find_failed_days(
-    warehouse: Warehouse, history: RunHistory, partitions: PartitionSettings
-) -> list[FailedDay]:
-    """Return the days whose newest run failed after their last load, and gaps among the loaded."""
+def find_failed_days(warehouse: Warehouse, partitions: PartitionSettings) -> list[FailedDay]:
+    """Return the days whose newest try failed after their last load, and gaps among the loaded."""
     loads = warehouse.rows("mart/latest_loads", {"days": None})
     loaded_at: Mapping[date, datetime] = {row["partition_day"]: row["loaded_at"] for row in loads}
     failed = {
-        day: FailedDay(day, why, loaded_at.get(day))
-        for day, why in history.failed_since(loaded_at).items()
+        day: FailedDay(day, why, loaded_at.get(day)) for day, why in failed_days(warehouse).items()
     }
     starts = [row["start_day"] for row in warehouse.rows("source/ready_reports")]
     gaps = {

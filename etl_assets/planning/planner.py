@@ -13,8 +13,9 @@ from etl_assets import errors
 from etl_assets.clients.transactions import days_being_loaded
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.days import format_days
+from etl_assets.planning.attempts import REPORT, Failures, failed_tries
 from etl_assets.planning.expected import expected_days
-from etl_assets.planning.runs import Failures, RunHistory
+from etl_assets.planning.runs import RunQueue
 from etl_assets.settings import AutomationSettings, PartitionSettings
 from etl_assets.source.catalog import NotThere, Source
 
@@ -87,8 +88,8 @@ _FRESH_REPORT_AFTER = timedelta(hours=24)
 class Planner:
     """Decides which day is next, from the warehouse's records and the source.
 
-    Runs that wait, and failed tries, are Dagster's to know: its `history` is asked. Three tries a
-    day are made, with growing pauses; whoever asks with `pauses=False` is a person who has looked.
+    Of Dagster only its queue is asked: which runs wait. Three tries of a version of the object are
+    made, with growing pauses; whoever asks with `pauses=False` is a person who has looked.
     """
 
     def __init__(
@@ -96,14 +97,14 @@ class Planner:
         warehouse: Warehouse,
         source: Source,
         partitions: PartitionSettings,
-        history: RunHistory,
+        queue: RunQueue,
         *,
         pauses: bool = True,
     ) -> None:
         self._warehouse = warehouse
         self._source = source
         self._partitions = partitions
-        self._history = history
+        self._queue = queue
         self._pauses = pauses
 
     def next(self, *, until: date | None = None) -> Decision:
@@ -130,33 +131,50 @@ class Planner:
         """Return the days that some run loads, or is about to.
 
         Whoever plans asks this first, and then what is loaded: a run that ends in between has
-        written its load by then. The locks come first, too: between two steps a run holds none, and
-        has just said something.
+        written its load by then. The queue comes first, too: a run leaves it before it takes locks.
         """
-        locked = days_being_loaded(self._warehouse)
-        return locked | self._history.days_under_way()
-
-    def end_killed_runs(self) -> None:
-        """Have Dagster know of started runs that were killed.
-
-        Raises:
-            EtlError: the warehouse can't be asked.
-        """
-        self._history.end_killed_runs(days_being_loaded(self._warehouse))
+        waiting = self._queue.days_under_way()
+        return waiting | days_being_loaded(self._warehouse)
 
     def hold(self, what: str, failures: Failures, remedy: str) -> Wait | Blocked | None:
         """Return why what has failed before is not tried now, or None to try."""
-        if not failures.count or not self._pauses:
+        if failures.last is None or failures.ago is None or not self._pauses:
             return None
-        if failures.count >= _TRIES:
+        if failures.of_version >= _TRIES:
             return Blocked(
-                f"{what} has failed {failures.count} times",
+                f"{what} has failed {failures.of_version} times",
                 f"see the failed runs, mend the cause, then {remedy}",
             )
-        pause = AutomationSettings.read().retry_pause_seconds
-        again = failures.last + timedelta(seconds=pause * _PAUSE_GROWTH ** (failures.count - 1))
-        if datetime.now(UTC) < again:
+        # What fails before the object is known is tried on and on, but not ever more rarely.
+        growth = _PAUSE_GROWTH ** (min(failures.tries, _TRIES) - 1)
+        pause = timedelta(seconds=AutomationSettings.read().retry_pause_seconds * growth)
+        if failures.ago < pause:
+            again = (failures.last + pause).astimezone(UTC)
             return Wait(f"{what} has failed and is tried again at {again:%Y-%m-%d %H:%M} UTC")
+        return None
+
+    def hold_redelivery(self, day: date, etag: str) -> Wait | Blocked | None:
+        """Return why another version of a loaded day's object is not tried now, or None to try."""
+        return self._hold_terminated(day) or self.hold(
+            f"the new delivery of {day}",
+            failed_tries(self._warehouse, day, etag),
+            f"run: {repair_command(day)} (until then the day stays as it was)",
+        )
+
+    def _hold_day(self, day: date, etag: str) -> Wait | Blocked | None:
+        failures = failed_tries(self._warehouse, day, etag)
+        return self._hold_terminated(day) or self.hold(
+            str(day), failures, f"run: {repair_command(day)}"
+        )
+
+    def _hold_terminated(self, day: date) -> Wait | None:
+        """Return that the day was taken out of the queue, if it is not to come back yet."""
+        if not self._pauses or (at := self._queue.terminated_at(day)) is None:
+            return None
+        again = at + timedelta(seconds=AutomationSettings.read().retry_pause_seconds)
+        if datetime.now(UTC) < again:
+            again_at = f"{again:%Y-%m-%d %H:%M} UTC"
+            return Wait(f"the run of {day} was terminated, and is tried again at {again_at}")
         return None
 
     def _next(self, until: date | None) -> Decision:
@@ -171,12 +189,9 @@ class Planner:
                 continue
             if day in under_way:
                 return Wait(f"{day} is being loaded")
-            failures = self._history.failures_of_day(day)
-            if wait := self.hold(str(day), failures, f"run: {repair_command(day)}"):
-                return wait
             found = self._source.find_next(day)
             if not isinstance(found, NotThere):
-                return Load(day)
+                return self._hold_day(day, found.stored.etag) or Load(day)
             if not is_adopted:
                 return self._without(day, found, until)
         no_day = f"no day up to {until} is expected" if until else "no day is over yet"
@@ -209,7 +224,7 @@ class Planner:
         if self._takes_up_fresh_report():
             return self._next(until)
         if self._fresh_report_is_due(day):
-            failures = self._history.failures_of_report(day)
+            failures = failed_tries(self._warehouse, day, feed=REPORT)
             remedy = f"run: etl-assets backfill --new-report --from {day} --to {day}"
             return self.hold(f"the new report for {day}", failures, remedy) or AskForReport(
                 f"{day} ended more than a day ago and its increment is not there", day
@@ -218,7 +233,7 @@ class Planner:
 
     def _takes_up_fresh_report(self) -> bool:
         """Take up the report that no run waits for any more; return whether it is ready."""
-        return not self._history.report_is_asked_for() and bool(self._source.take_up_report())
+        return not self._queue.report_is_asked_for() and bool(self._source.take_up_report())
 
     def _fresh_report_is_due(self, day: date) -> bool:
         now = datetime.now(UTC)
@@ -226,5 +241,5 @@ class Planner:
         return (
             now - self._partitions.end_of(day) > _FRESH_REPORT_AFTER
             and (asked is None or now - asked > _FRESH_REPORT_AFTER)
-            and not self._history.report_is_asked_for()
+            and not self._queue.report_is_asked_for()
         )

@@ -9,6 +9,9 @@ The order log is CSV in UTF-8 with this header, columns in any order, lines ende
 first increment after them, have no `status`, which means shipped.
 """
 
+ORDER_LOG = "user_order_log"
+"""The name of the feed, in `etl.attempt` too."""
+
 STAGING_TABLE = "staging.user_order_log"
 
 FILE_NAMES = ("user_order_log", "user_orders_log")

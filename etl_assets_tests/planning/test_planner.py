@@ -19,7 +19,7 @@ from etl_assets.clients.transactions import loading
 from etl_assets.definitions import build_defs
 from etl_assets.defs.assets.common import STAGING
 from etl_assets.defs.jobs import ORDER_BACKFILL, ORDER_INCREMENT, ORDER_REPORT_JOB
-from etl_assets.defs.run_history import report_tags
+from etl_assets.defs.run_queue import report_tags
 from etl_assets.embedded.simulator import Fault, GivenFiles
 from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets.planning.expected import expected_days
