@@ -103,7 +103,6 @@ class Waiting:
         return "\n".join(lines)
 
 
-
 def test_eight_loads_at_once_of_overlapping_days_lose_and_double_nothing(
     open_pipeline: OpenPipeline, dagster: Dagster
 ) -> None:

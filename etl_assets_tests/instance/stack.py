@@ -41,7 +41,7 @@ _PORTS = re.compile(r"(?<=[:=\s(])(3000|3001|4000|5432|6379|8080|8081|8333|8443)
 _STOP = ((signal.SIGTERM, 120.0),)
 
 _PAUSES = {"daemon": 3.0, "worker": 3.0}
-"""Seconds between two looks at a service whose check takes seconds of CPU, which it needs itself."""
+"""Seconds between two looks at a service whose check takes seconds of CPU."""
 
 
 def services(*profiles: str, env_file: Path) -> dict[str, Any]:
