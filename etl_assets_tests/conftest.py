@@ -26,8 +26,8 @@ from pydantic import SecretStr
 from etl_assets.clients.object_store import ObjectStore
 from etl_assets.clients.report_api import ReportApi
 from etl_assets.clients.warehouse import Warehouse
+from etl_assets.embedded.services import EmbeddedServices
 from etl_assets.embedded.simulator import GivenFiles, Simulator
-from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets.operations.migrations import migrate
 from etl_assets.sql import statement
 from etl_assets_tests.support.files import MONDAY, REAL_FILES, RealFiles, csv_file
@@ -95,16 +95,18 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWorld]:
-    with EmbeddedWorld(tmp_path_factory.mktemp("world"), today=MONDAY, report_seconds=0) as world:
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServices]:
+    with EmbeddedServices(
+        tmp_path_factory.mktemp("services"), today=MONDAY, report_seconds=0
+    ) as services:
         # No test that kills a server does it to this one: nothing need reach the disk.
-        with psycopg.connect(world.postgres.url("postgres"), autocommit=True) as connection:
+        with psycopg.connect(services.postgres.url("postgres"), autocommit=True) as connection:
             for setting in ("fsync", "synchronous_commit", "full_page_writes"):
                 connection.execute(SQL("ALTER SYSTEM SET {} = off").format(Identifier(setting)))
             connection.execute("SELECT pg_reload_conf()")
             create_users(connection)
-        yield world
-        world.delete()
+        yield services
+        services.delete()
 
 
 @pytest.fixture(scope="session")
@@ -115,19 +117,19 @@ def in_the_background() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture(scope="session")
-def migrated(world: EmbeddedWorld) -> str:
+def migrated(services: EmbeddedServices) -> str:
     """The name of a database with the schema, that nobody uses: to be copied."""
-    world.postgres.create_database("migrated")
-    migrate(Warehouse(SecretStr(world.postgres.url("migrated"))))
+    services.postgres.create_database("migrated")
+    migrate(Warehouse(SecretStr(services.postgres.url("migrated"))))
     return "migrated"
 
 
 @pytest.fixture(scope="session")
-def dagster_storage(world: EmbeddedWorld, tmp_path_factory: pytest.TempPathFactory) -> str:
+def dagster_storage(services: EmbeddedServices, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of a database with Dagster's tables, that nobody uses: to be copied."""
     name = "dagster_storage"
-    world.postgres.create_database(name)
-    url = psycopg2_url(world.postgres.url(name))
+    services.postgres.create_database(name)
+    url = psycopg2_url(services.postgres.url(name))
     folder = tmp_path_factory.mktemp("dagster")
     storage = {"storage": {"postgres": {"postgres_url": url}}, "telemetry": {"enabled": False}}
     with dg.DagsterInstance.local_temp(str(folder), storage):
@@ -135,10 +137,10 @@ def dagster_storage(world: EmbeddedWorld, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-def make_database(world: EmbeddedWorld, migrated: str) -> Iterator[MakeDatabase]:
+def make_database(services: EmbeddedServices, migrated: str) -> Iterator[MakeDatabase]:
     """Makes a database, a copy of another, by default of the migrated one, and returns its URL."""
     made: list[str] = []
-    with psycopg.connect(world.postgres.url("postgres"), autocommit=True) as connection:
+    with psycopg.connect(services.postgres.url("postgres"), autocommit=True) as connection:
 
         def make(template: str = migrated) -> str:
             name = f"test_{next(_numbers)}"
@@ -146,7 +148,7 @@ def make_database(world: EmbeddedWorld, migrated: str) -> Iterator[MakeDatabase]
                 SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template))
             )
             made.append(name)
-            return world.postgres.url(name)
+            return services.postgres.url(name)
 
         yield make
         for name in made:
@@ -155,7 +157,7 @@ def make_database(world: EmbeddedWorld, migrated: str) -> Iterator[MakeDatabase]
 
 @pytest.fixture
 def environment(
-    world: EmbeddedWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    services: EmbeddedServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> pytest.MonkeyPatch:
     """Sets every variable to the embedded parts, for a caller that no other test is."""
     # Not beside somebody's .env.
@@ -163,7 +165,7 @@ def environment(
     # The server has started lately, but not while a run lost its lock.
     monkeypatch.setattr("etl_assets.planning.attempts.GRACE_SECONDS", 0)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    for name, value in world.environment().items():
+    for name, value in services.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("REPORT_API_NICKNAME", f"tester-{next(_numbers)}")
     monkeypatch.setenv("ETL_POLL_SECONDS", "0.02")
@@ -173,7 +175,7 @@ def environment(
 
 @pytest.fixture
 def open_pipeline(
-    world: EmbeddedWorld,
+    services: EmbeddedServices,
     make_database: MakeDatabase,
     environment: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -192,7 +194,7 @@ def open_pipeline(
                 days = {*files.increments, *(files.days or ())}
                 today = max(days) + timedelta(days=1)
             simulator = Simulator(
-                tmp_path / "source", world.object_store, files, today=today, report_seconds=0
+                tmp_path / "source", services.object_store, files, today=today, report_seconds=0
             )
             simulator.start()
             stack.callback(in_the_background.submit, simulator.stop)

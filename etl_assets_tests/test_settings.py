@@ -65,9 +65,9 @@ def complaint(*settings: type) -> str:
     """Return what is wrong with the environment; it holds no secret."""
     with pytest.raises(ConfigurationError) as refusal:
         require(*(settings or SETTINGS))
-    said = str(refusal.value)
-    assert "hush" not in said
-    return said
+    message = str(refusal.value)
+    assert "hush" not in message
+    return message
 
 
 def test_all_that_has_to_be_set_is_enough() -> None:

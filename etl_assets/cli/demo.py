@@ -32,36 +32,36 @@ def demo(days: int | None, fresh: bool) -> None:
       etl-assets demo
       etl-assets demo --days 3 --fresh
     """
-    from etl_assets.cli.output import progress, say
-    from etl_assets.embedded.world import EmbeddedWorld
+    from etl_assets.cli.output import print_message, progress
+    from etl_assets.embedded.services import EmbeddedServices
 
-    world = EmbeddedWorld(FOLDER)
+    services = EmbeddedServices(FOLDER)
     with progress("Starting PostgreSQL, an S3 server and a report API"):
         if fresh and FOLDER.exists():
-            world.delete()
-        world.start()
+            services.delete()
+        services.start()
     try:
-        os.environ.update(world.environment() | world.dagster_environment())
+        os.environ.update(services.environment() | services.dagster_environment())
         _load(days)
     finally:
-        world.stop()
-    say(f"\nIt is all in {FOLDER}/. Where to look next:")
+        services.stop()
+    print_message(f"\nIt is all in {FOLDER}/. Where to look next:")
     # Who comes from `make demo` has it in .venv/bin alone.
     command = "etl-assets" if shutil.which("etl-assets") else sys.argv[0]
-    say(f"  {command} up              the same in Dagster's UI")
-    say(f"  {command} demo --fresh    once more, from nothing")
+    print_message(f"  {command} up              the same in Dagster's UI")
+    print_message(f"  {command} demo --fresh    once more, from nothing")
 
 
 def _load(increments: int | None) -> None:
     """Bring the schema up to date, load what is missing, and print the retention."""
-    from etl_assets.cli.output import say
+    from etl_assets.cli.output import print_message
     from etl_assets.clients.warehouse import Warehouse
     from etl_assets.operations.migrations import migrate
     from etl_assets.settings import WarehouseSettings
 
     warehouse = Warehouse(WarehouseSettings.read().url)
     applied = migrate(warehouse)
-    say(f"Schema: {', '.join(applied)} applied" if applied else "Schema: up to date")
+    print_message(f"Schema: {', '.join(applied)} applied" if applied else "Schema: up to date")
     with pipeline(needed_settings()) as work:
         if not warehouse.rows("mart/loaded_days"):
             load_range(work)

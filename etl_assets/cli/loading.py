@@ -62,7 +62,9 @@ class Pipeline:
             outcome = self.runner.run(job, days, on_step=step, **options)
         if outcome.error is not None:
             failed = f"{what}: failed (run {outcome.run_id})"
-            raise EtlError("\n".join([failed, outcome.error, *_in_words(outcome.failed_checks)]))
+            raise EtlError(
+                "\n".join([failed, outcome.error, *_format_checks(outcome.failed_checks)])
+            )
         return outcome.failed_checks
 
     def load(self, doing: str, done: str, job: str, days: Sequence[date], **options: Any) -> None:
@@ -71,7 +73,7 @@ class Pipeline:
         Raises:
             EtlError: the run failed.
         """
-        from etl_assets.cli.output import say
+        from etl_assets.cli.output import print_message
         from etl_assets.clients.transactions import loading
         from etl_assets.days import format_days
         from etl_assets.defs.assets.staging import EMPTIED_CHECK
@@ -81,20 +83,20 @@ class Pipeline:
         with loading(self.warehouse, days):
             checks = self.run(f"{doing} {format_days(days)}", job, days, **options)
         loads = self.warehouse.rows("mart/latest_loads", {"days": list(days)})
-        became = what_became_of_rows(loads)
+        became = format_row_counts(loads)
         click.echo(f"{done} {format_days(days)}: {became}, in {time.monotonic() - began:.1f} s")
         outside = self.warehouse.rows("staging/rejected_outside", {"days": list(days)})
         # The loads tell of emptied days, and name the object.
         checks = {name: why for name, why in checks.items() if name != EMPTIED_CHECK.name}
-        for warning in (*warnings_of(loads, outside), *_in_words(checks)):
-            say(f"Warning: {warning}")
+        for warning in (*warnings_of(loads, outside), *_format_checks(checks)):
+            print_message(f"Warning: {warning}")
 
 
-def _in_words(checks: Mapping[str, str]) -> list[str]:
+def _format_checks(checks: Mapping[str, str]) -> list[str]:
     return [f"check {name}: {why}" for name, why in checks.items()]
 
 
-def what_became_of_rows(counts: Sequence[Mapping[str, int]]) -> str:
+def format_row_counts(counts: Sequence[Mapping[str, int]]) -> str:
     """Say how many rows were read, and what became of them, in all."""
     loaded, read, duplicates, rejected = (
         sum(count[column] for count in counts)
@@ -267,7 +269,7 @@ def _ask_for_report(work: Pipeline, *, new: bool) -> None:
 
 def _chosen_days(work: Pipeline, first: date | None, last: date | None) -> list[date]:
     """Return the days from first to last; what is not given is the report's, as far as wanted."""
-    from etl_assets.cli.output import say
+    from etl_assets.cli.output import print_message
     from etl_assets.days import days_between, format_days
 
     earliest, latest = work.partitions.start_day, work.partitions.last_day()
@@ -282,10 +284,14 @@ def _chosen_days(work: Pipeline, first: date | None, last: date | None) -> list[
         )
     if first is None and report.start_day < earliest:
         left_out = days_between(report.start_day, min(report.end_day, earliest - _DAY))
-        say(f"Left out: {format_days(left_out)} of the report, before ETL_START_DATE ({earliest})")
+        print_message(
+            f"Left out: {format_days(left_out)} of the report, before ETL_START_DATE ({earliest})"
+        )
     if last is None and latest < report.end_day:
         left_out = days_between(max(report.start_day, latest + _DAY), report.end_day)
-        say(f"Left out: {format_days(left_out)} of the report, after the last day ({latest})")
+        print_message(
+            f"Left out: {format_days(left_out)} of the report, after the last day ({latest})"
+        )
     return days_between(from_day, to_day)
 
 
@@ -308,10 +314,10 @@ def load_increments(work: Pipeline, until: date | None = None) -> None:
 
     Raises:
         EtlError: a load failed, or the planner is blocked.
-        Unavailable: the source can't be asked.
+        ServiceUnavailable: the source can't be asked.
     """
     from etl_assets import errors
-    from etl_assets.cli.output import say
+    from etl_assets.cli.output import print_message
     from etl_assets.defs.jobs import ORDER_INCREMENT
     from etl_assets.defs.run_queue import RunQueue
     from etl_assets.planning.planner import AskForReport, Blocked, Load, Planner, Unavailable, Wait
@@ -323,7 +329,7 @@ def load_increments(work: Pipeline, until: date | None = None) -> None:
             case Load(day):
                 work.load("Loading", "Loaded", ORDER_INCREMENT, [day], planned=True)
             case AskForReport(why):
-                say(why)
+                print_message(why)
                 _ask_for_report(work, new=True)
             case Wait(why):
                 click.echo(f"Nothing more to load: {why}")
@@ -331,7 +337,7 @@ def load_increments(work: Pipeline, until: date | None = None) -> None:
             case Blocked(why, remedy):
                 raise EtlError(f"{why[0].upper()}{why[1:]}. What to do: {remedy}")
             case Unavailable(error):
-                raise errors.Unavailable(error)
+                raise errors.ServiceUnavailable(error)
 
 
 @click.command(short_help="Make the mart anew from staging, without the source.")
@@ -347,7 +353,7 @@ def rebuild(first: date | None, last: date | None) -> None:
       etl-assets rebuild
       etl-assets rebuild --from 2024-02-26 --to 2024-03-03
     """
-    from etl_assets.cli.output import say
+    from etl_assets.cli.output import print_message
     from etl_assets.days import days_between, format_days, split_at_gaps
     from etl_assets.defs.assets.common import mart_key
     from etl_assets.defs.jobs import ORDER_INCREMENT
@@ -365,7 +371,7 @@ def rebuild(first: date | None, last: date | None) -> None:
             )
         asked_for = days_between(first or days[0], last or days[-1])
         for gap in split_at_gaps(sorted(set(asked_for) - set(days))):
-            say(f"Left out: {format_days(gap)}, not in staging")
+            print_message(f"Left out: {format_days(gap)}, not in staging")
         for stretch in split_at_gaps(days):
             work.load(
                 "Making the mart of",

@@ -33,7 +33,7 @@ def _open(
     """
     from psycopg.conninfo import conninfo_to_dict
 
-    from etl_assets.cli.output import say
+    from etl_assets.cli.output import print_message
     from etl_assets.clients.retries import RETRY_SECONDS
     from etl_assets.legacy.old_database import OldDatabase
     from etl_assets.settings import OldDatabaseSettings, WarehouseSettings, require
@@ -42,7 +42,7 @@ def _open(
     given = {"OLD_WAREHOUSE_URL": old_url} if old_url else {}
     url = OldDatabaseSettings.read(**given).url
     if old_url and conninfo_to_dict(old_url).get("password"):
-        say(
+        print_message(
             "Who lists this machine's processes sees the password in OLD_URL. Better: set "
             "OLD_WAREHOUSE_URL or PGPASSWORD, or write it to ~/.pgpass"
         )
@@ -83,8 +83,8 @@ def adopt(
     require_range(first, last)
     import time
 
-    from etl_assets.cli.loading import what_became_of_rows
-    from etl_assets.cli.output import progress, say
+    from etl_assets.cli.loading import format_row_counts
+    from etl_assets.cli.output import print_message, progress
     from etl_assets.days import format_days
     from etl_assets.legacy.adopt import adopt as adopt_days
     from etl_assets.settings import PartitionSettings
@@ -99,20 +99,20 @@ def adopt(
         (done.unchanged, "Adopted before, and not changed since"),
     ):
         if days:
-            say(f"{what}: {format_days(days)}")
+            print_message(f"{what}: {format_days(days)}")
     if not done.days:
         click.echo("Nothing to adopt")
         return
-    became = what_became_of_rows(done.counts)
+    became = format_row_counts(done.counts)
     click.echo(f"Adopted {format_days(done.days)}: {became}, in {seconds:.1f} s")
     if done.from_facts:
-        say(
+        print_message(
             f"Only the facts were left of {format_days(done.from_facts)}: revenue and quantity "
             "are as the old pipeline had counted them"
         )
     start_day = PartitionSettings.read().start_day
     if done.days[0] < start_day:
-        say(
+        print_message(
             f"Some are before ETL_START_DATE ({start_day}): Dagster and etl-assets rebuild begin "
             f"there. To have them too: ETL_START_DATE={done.days[0]}"
         )
@@ -211,7 +211,7 @@ def _print_comparison(found: "Comparison", listed: "Sequence[Difference]") -> No
         if days:
             click.echo(f"Only in the {where}: {', '.join(map(format_days, split_at_gaps(days)))}")
     if not found.has_view:
-        output.say(
+        output.print_message(
             "The weeks were computed from the old facts: the old mart.f_customer_retention is "
             "missing, has no row a week by its Monday, or took more than a minute"
         )

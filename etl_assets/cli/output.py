@@ -31,7 +31,7 @@ class Step(Protocol):
         ...
 
 
-def say(text: str) -> None:
+def print_message(text: str) -> None:
     """Say how far things are, on standard error."""
     _console(stderr=True).print(text, soft_wrap=True)
 
@@ -41,7 +41,7 @@ def progress(what: str) -> Generator[Step]:
     """Show that something goes on; on a terminal also for how long, and its step."""
     console = _console(stderr=True)
     if not console.is_terminal:
-        say(f"{what} …")
+        print_message(f"{what} …")
         yield _unseen
         return
 

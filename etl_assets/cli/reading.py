@@ -108,7 +108,7 @@ def print_retention(weeks: list[dict[str, Any]]) -> None:
     if weeks:
         output.print_table(weeks, title="mart.f_customer_retention", columns=_RETENTION_COLUMNS[1:])
     else:
-        output.say("No facts are loaded yet. What to do: etl-assets backfill")
+        output.print_message("No facts are loaded yet. What to do: etl-assets backfill")
 
 
 @click.command(short_help="Show what is loaded, from what, and what is missing.")
@@ -165,7 +165,7 @@ def _status_of_day(day: date, as_json: bool) -> None:
         output.print_json({"partition_day": day, "loads": loads})
         return
     if not loads:
-        output.say(
+        output.print_message(
             f"{day} was never loaded. What to do: etl-assets backfill --from {day} --to {day}"
         )
         return
@@ -187,7 +187,7 @@ def _print_reports(reports: Sequence[dict[str, Any]]) -> None:
     from etl_assets.cli import output
 
     if not reports:
-        output.say("No report was asked for yet. What to do: etl-assets backfill")
+        output.print_message("No report was asked for yet. What to do: etl-assets backfill")
         return
     shown = [report | {"report_id": report["report_id"] or "not ready"} for report in reports]
     output.print_table(shown, title="Reports", columns=_REPORT_COLUMNS)
@@ -234,7 +234,7 @@ def rejected(day: date | None, replaced: bool, by: str | None, as_json: bool) ->
     elif rows:
         _print_with_objects(rows, title="staging.rejected_row", columns=columns)
     else:
-        output.say("No row is in quarantine" + (f" for {day}" if day else ""))
+        output.print_message("No row is in quarantine" + (f" for {day}" if day else ""))
 
 
 def _by_reason(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ def up(port: int) -> None:
       etl-assets up
       etl-assets up --port 3001
     """
-    from etl_assets.cli.output import progress, say
+    from etl_assets.cli.output import print_message, progress
     from etl_assets.embedded.dagster_servers import DagsterServers
     from etl_assets.embedded.ports import require_port
 
@@ -40,10 +40,10 @@ def up(port: int) -> None:
         with progress("Starting Dagster"):
             servers.start()
         try:
-            say(f"Dagster is at {servers.url}, Ctrl-C stops it")
+            print_message(f"Dagster is at {servers.url}, Ctrl-C stops it")
             servers.wait()
         except KeyboardInterrupt:
-            say("Stopping")
+            print_message("Stopping")
         finally:
             servers.stop()
 
@@ -64,16 +64,16 @@ def _parts() -> Generator[Mapping[str, str]]:
 
     from etl_assets.cli.output import progress
     from etl_assets.clients.warehouse import Warehouse
-    from etl_assets.embedded.world import EmbeddedWorld
+    from etl_assets.embedded.services import EmbeddedServices
     from etl_assets.operations.migrations import migrate
 
-    world = EmbeddedWorld(FOLDER)
+    services = EmbeddedServices(FOLDER)
     with progress("Starting PostgreSQL, an S3 server and a report API"):
-        world.start()
+        services.start()
     try:
-        environment = world.environment() | world.dagster_environment()
+        environment = services.environment() | services.dagster_environment()
         os.environ.update(environment)
         migrate(Warehouse(WarehouseSettings.read().url))
         yield environment
     finally:
-        world.stop()
+        services.stop()

@@ -68,7 +68,7 @@ class SettledConnection(psycopg.Connection[dict[str, Any]]):
         """Wait for the server, and say so if it takes long."""
         if self.on_long_wait is None:
             return super().wait(gen, *args, **options)
-        return super().wait(_watched(gen, self._say_long_wait), *args, **options)
+        return super().wait(_watched(gen, self._report_long_wait), *args, **options)
 
     def settle(self) -> None:
         """Give the open transaction our settings; it has executed nothing yet."""
@@ -83,13 +83,13 @@ class SettledConnection(psycopg.Connection[dict[str, Any]]):
             limit = f"SET LOCAL statement_timeout = {self.answer_seconds * 1000:.0f}"
             super().execute(limit.encode())
 
-    def _say_long_wait(self, seconds: float) -> None:
+    def _report_long_wait(self, seconds: float) -> None:
         if self.on_long_wait and self._server_process:
             self.on_long_wait(self._server_process, seconds)
 
 
-def _watched(operation: PQGen[T], say: Callable[[float], None]) -> PQGen[T]:
-    """Do the operation; call `say` with the seconds whenever it has taken long."""
+def _watched(operation: PQGen[T], report: Callable[[float], None]) -> PQGen[T]:
+    """Do the operation; call `report` with the seconds whenever it has taken long."""
     began = time.monotonic()
     due = LONG_WAIT_SECONDS
     try:
@@ -98,7 +98,7 @@ def _watched(operation: PQGen[T], say: Callable[[float], None]) -> PQGen[T]:
             ready = yield wanted
             # The driver looks up ten times a second.
             if not ready and time.monotonic() - began >= due:
-                say(due)
+                report(due)
                 due *= 2
             wanted = operation.send(ready)
     except StopIteration as result:

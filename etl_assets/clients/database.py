@@ -38,7 +38,7 @@ class Database:
     """A PostgreSQL database, called `name` in errors and found by the variable `setting`.
 
     Faults that pass (a restart, a lost connection, a serialization failure) are tried again for
-    `retry_seconds` in all and raise `Unavailable` after that; all others raise `EtlError` with the
+    `retry_seconds` in all and raise `ServiceUnavailable` then; others raise `EtlError` with the
     server's message, but never its details, which can quote rows.
 
     A statement may take as long as it takes, or with `answer_seconds` so many seconds; longer ones
@@ -183,7 +183,7 @@ class Database:
                     "was forgotten, end it: SELECT pg_terminate_backend(%s)",
                     self.name,
                     seconds,
-                    "; then ".join(map(_session_in_words, blocking)),
+                    "; then ".join(map(_describe_session, blocking)),
                     blocking[0]["pid"],
                 )
 
@@ -191,7 +191,7 @@ class Database:
         return database_fault(error, self.name, self.setting)
 
 
-def _session_in_words(session: Mapping[str, Any]) -> str:
+def _describe_session(session: Mapping[str, Any]) -> str:
     """Say who a row of `sql/clients/blocking_sessions.sql` is."""
     name = f" ({session['application_name']})" if session["application_name"] else ""
     whose = f" of user {session['user_name']}" if session["user_name"] else ""

@@ -57,16 +57,16 @@ def database_fault(error: "psycopg.Error", name: str, setting: str) -> EtlError 
     from psycopg import OperationalError
 
     if error.sqlstate is None and isinstance(error, OperationalError):
-        return Transient(f"{name} broke off: {database_says(error)}. {_RUNS}")
+        return Transient(f"{name} broke off: {server_message(error)}. {_RUNS}")
     if remedy := _of_state(error.sqlstate, _PASSING):
-        return Transient(f"{name} broke off: {database_says(error)}. {remedy}")
-    says = f"{name} says: {database_says(error)} (SQLSTATE {error.sqlstate})"
+        return Transient(f"{name} broke off: {server_message(error)}. {remedy}")
+    message = f"{name} says: {server_message(error)} (SQLSTATE {error.sqlstate})"
     if remedy := _of_state(error.sqlstate, _LASTING):
-        return EtlError(f"{says}. {remedy.format(setting=setting)}")
-    return EtlError(says)
+        return EtlError(f"{message}. {remedy.format(setting=setting)}")
+    return EtlError(message)
 
 
-def database_says(error: "psycopg.Error") -> str:
+def server_message(error: "psycopg.Error") -> str:
     """Return the server's primary message, or the client library's own in one line."""
     if (error.sqlstate or "").startswith(_WRONG_VALUE):
         # Those messages quote the value.
@@ -84,7 +84,7 @@ def not_opened(
     """
     from etl_assets.clients.session_start import Start
 
-    message = database_says(error)
+    message = server_message(error)
     match why.start:
         case Start.NO_TLS:
             return EtlError(

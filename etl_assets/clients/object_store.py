@@ -95,7 +95,7 @@ class ObjectStore:
     """The object store as its settings say it is reached, through one client for all objects.
 
     Every call is tried again while the fault is transient, for `retry_seconds` in all, and raises
-    `Unavailable` after that.
+    `ServiceUnavailable` after that.
 
     Raises:
         ConfigurationError: the AWS library does not take the environment as it is.
@@ -161,7 +161,7 @@ class ObjectStore:
 
         Raises:
             AccessRefused: the store does not accept the key, or does not let it list the buckets.
-            Unavailable: it can't be reached.
+            ServiceUnavailable: it can't be reached.
         """
         retried_for(self._retry_seconds, self._list_buckets)
 

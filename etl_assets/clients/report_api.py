@@ -126,7 +126,7 @@ class ReportApi:
     """The report API as its settings say it is reached.
 
     Every call is tried again while the fault is transient, for `retry_seconds` in all, and raises
-    `Unavailable` after that; an answer that can't be right raises `EtlError` at once.
+    `ServiceUnavailable` after that; an answer that can't be right raises `EtlError` at once.
     """
 
     def __init__(
@@ -211,7 +211,7 @@ class ReportApi:
 
         Raises:
             AccessRefused: the API does not accept the key.
-            Unavailable: it can't be reached.
+            ServiceUnavailable: it can't be reached.
         """
         query = {"report_id": "none", "date": "1970-01-01T00:00:00"}
         with suppress(UnexpectedAnswer):
@@ -304,10 +304,10 @@ class ReportApi:
                     ".".join(map(str, problem["loc"])) or problem["type"] for problem in problems
                 )
             )
-            said = f"The report API's answer to {path} is not what it should be ({fields})"
+            message = f"The report API's answer to {path} is not what it should be ({fields})"
             if "EOF" in problems[0].get("ctx", {}).get("error", ""):
-                raise Transient(f"{said}: it ends early") from None
-            raise EtlError(f"{said}. Ask who runs the API") from None
+                raise Transient(f"{message}: it ends early") from None
+            raise EtlError(f"{message}. Ask who runs the API") from None
 
 
 def _body(called: str, response: "Response", seconds: float) -> bytes:

@@ -18,7 +18,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from etl_assets.errors import Unavailable
+from etl_assets.errors import ServiceUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,7 +64,7 @@ def retried(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call the function until it returns, for as long as it raises `Transient`.
 
     Raises:
-        Unavailable: it still raised `Transient` when the time was up.
+        ServiceUnavailable: it still raised `Transient` when the time was up.
     """
     return retried_for(RETRY_SECONDS, function, *args, **kwargs)
 
@@ -90,4 +90,4 @@ def retried_for(seconds: float, function: Callable[P, T], *args: P.args, **kwarg
         return retrying(function, *args, **kwargs)
     except Transient as error:
         tries = retrying.statistics.get("attempt_number", 1)
-        raise Unavailable(f"{error} ({tries} tries)" if tries > 1 else str(error)) from error
+        raise ServiceUnavailable(f"{error} ({tries} tries)" if tries > 1 else str(error)) from error

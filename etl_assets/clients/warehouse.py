@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from etl_assets.clients.database import Connection, Database
-from etl_assets.clients.database_faults import database_says
+from etl_assets.clients.database_faults import server_message
 from etl_assets.clients.retries import Transient
 from etl_assets.errors import ConfigurationError, EtlError, SchemaMissing
 
@@ -40,15 +40,15 @@ class Warehouse(Database):
     def _error(self, error: "psycopg.Error") -> EtlError | Transient:
         from psycopg import errors
 
-        says = database_says(error)
+        message = server_message(error)
         match error:
             case errors.UndefinedTable() | errors.InvalidSchemaName():
                 return SchemaMissing(
-                    f"The warehouse lacks the schema ({says}). Run: etl-assets migrate"
+                    f"The warehouse lacks the schema ({message}). Run: etl-assets migrate"
                 )
             case errors.InsufficientPrivilege():
                 return EtlError(
-                    f"The warehouse refuses it to this user: {says}. Use a user that "
+                    f"The warehouse refuses it to this user: {message}. Use a user that "
                     "may, or have the right granted: etl-assets doctor says what loading lacks"
                 )
             case _:

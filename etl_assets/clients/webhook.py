@@ -35,7 +35,7 @@ class Webhook:
         """Post a text.
 
         Raises:
-            Unavailable: it could not be posted for as long as it was tried.
+            ServiceUnavailable: it could not be posted for as long as it was tried.
             AlarmRefused: the answer was a 4xx that trying again won't change.
             EtlError: it can't be posted: TLS failed, or the answer was a redirect.
         """

@@ -12,7 +12,7 @@ import dagster as dg
 from etl_assets.defs.assets.common import NO_FAILED_DAYS, plain_failure
 from etl_assets.defs.resources import WarehouseResource
 from etl_assets.defs.sensors import in_time
-from etl_assets.errors import Unavailable
+from etl_assets.errors import ServiceUnavailable
 from etl_assets.planning.failed_days import FailedDay, find_failed_days
 from etl_assets.settings import PartitionSettings
 
@@ -53,7 +53,7 @@ def failed_days(partitions: PartitionSettings) -> dg.SensorDefinition:
         """Record the check whenever its outcome is another; the cursor is the outcome's digest."""
         try:
             days = find_failed_days(warehouse.connect(retry_seconds=0), partitions)
-        except Unavailable as error:
+        except ServiceUnavailable as error:
             return dg.SkipReason(str(error))
         outcome = sha256(repr(days).encode()).hexdigest()
         if outcome == context.cursor:

@@ -30,8 +30,7 @@ from etl_assets.defs.resources import (
     WarehouseResource,
 )
 from etl_assets.defs.run_queue import RunQueue, report_tags
-from etl_assets.errors import EtlError
-from etl_assets.errors import Unavailable as ServiceUnavailable
+from etl_assets.errors import EtlError, ServiceUnavailable
 from etl_assets.planning.planner import (
     AskForReport,
     Blocked,

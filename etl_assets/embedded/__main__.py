@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from etl_assets.embedded.folder import keep_secret
 from etl_assets.embedded.object_store import EmbeddedObjectStore
+from etl_assets.embedded.services import ROWS_PER_DAY, SEED
 from etl_assets.embedded.simulator import GeneratedOrders, Simulator
-from etl_assets.embedded.world import ROWS_PER_DAY, SEED
 from etl_assets.errors import EtlError
 from etl_assets.settings import ObjectStoreSettings, PartitionSettings, ReportApiSettings, require
 

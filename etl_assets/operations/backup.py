@@ -73,9 +73,9 @@ def _tables(url: SecretStr, file: Path) -> int:
         with psycopg.connect(_plain(url), connect_timeout=10) as connection:
             row = connection.execute(statement("operations/count_tables")).fetchone()
     except psycopg.Error as error:
-        says = " ".join(str(error).split())
+        message = " ".join(str(error).split())
         raise EtlError(
-            f"The database for {file.name} can't be opened: {says}. Check the address that the "
+            f"The database for {file.name} can't be opened: {message}. Check the address that the "
             "environment has of it"
         ) from None
     return row[0] if row else 0
@@ -100,8 +100,8 @@ def _run(command: Sequence[str], url: SecretStr, file: Path) -> None:
         ) from error
     if done.returncode:
         # Its own lines alone: those below them, DETAIL and the like, quote rows.
-        said = [line for line in done.stderr.splitlines() if line.startswith(f"{command[0]}: ")]
-        why = " ".join(said) or f"exit code {done.returncode}"
+        lines = [line for line in done.stderr.splitlines() if line.startswith(f"{command[0]}: ")]
+        why = " ".join(lines) or f"exit code {done.returncode}"
         raise EtlError(f"{command[0]} of {file.name} failed: {why}")
 
 

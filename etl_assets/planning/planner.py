@@ -67,7 +67,7 @@ Decision = Load | Wait | Blocked | Unavailable | AskForReport
 
 def decision_on(error: errors.EtlError) -> Unavailable | Blocked:
     """Return what an error means for the next day: one that passes is waited for."""
-    if isinstance(error, errors.Unavailable):
+    if isinstance(error, errors.ServiceUnavailable):
         return Unavailable(str(error))
     return Blocked(
         str(error),

@@ -25,7 +25,7 @@ from etl_assets.clients.object_store import ObjectStore, StoredObject, is_addres
 from etl_assets.clients.report_api import NotFound, Report, ReportApi
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.days import format_days, split_at_gaps
-from etl_assets.errors import DayNotInSource, EtlError, ObjectMissing, Unavailable
+from etl_assets.errors import DayNotInSource, EtlError, ObjectMissing, ServiceUnavailable
 from etl_assets.source.feeds import FILE_NAMES
 from etl_assets.source.raw_file import RawFile
 
@@ -74,8 +74,8 @@ class NotThere:
 
     def __str__(self) -> str:
         """Return the days, why they are not there, and what to do if there is anything to do."""
-        said = f"{format_days(self.days)}: {self.why}"
-        return f"{said}. What to do: {self.remedy}" if self.remedy else said
+        message = f"{format_days(self.days)}: {self.why}"
+        return f"{message}. What to do: {self.remedy}" if self.remedy else message
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Source:
         `on_wait` is called with the task before each pause.
 
         Raises:
-            Unavailable: the report was not ready in time, or the API can't be reached.
+            ServiceUnavailable: the report was not ready in time, or the API can't be reached.
         """
         if not new:
             if ready := self.reports():
@@ -215,7 +215,7 @@ class Source:
         try:
             report = retrying(self._api.get_report, task_id)
         except RetryError as error:
-            raise Unavailable(
+            raise ServiceUnavailable(
                 f"The report of task {task_id} is still RUNNING after "
                 f"{self._api.poll_timeout_seconds:g} s (ETL_POLL_TIMEOUT_SECONDS). The next "
                 "run looks whether it is ready, and takes it then; to ask for another, run: "

@@ -86,39 +86,42 @@ def _faults(
 
     What only tells reasons apart is in the reason's expression, which is computed for few pieces.
     """
-    say = pl.lit
-    yield pl.col(SURPLUS).is_not_null(), say("the row has more values than the file has columns")
+    reason = pl.lit
+    yield pl.col(SURPLUS).is_not_null(), reason("the row has more values than the file has columns")
     for name in known:
         column = pl.col(name)
-        yield column.is_null(), say(f"{name} is missing")
+        yield column.is_null(), reason(f"{name} is missing")
         if has_nul:
-            yield column.str.contains("\0", literal=True), say(f"{name} holds a NUL character")
+            yield column.str.contains("\0", literal=True), reason(f"{name} holds a NUL character")
     if "uniq_id" in known:
         yield (
             pl.col("uniq_id").str.len_bytes() > MAX_UNIQ_ID_BYTES,
-            say(f"uniq_id is out of range: {MAX_UNIQ_ID_BYTES} bytes"),
+            reason(f"uniq_id is out of range: {MAX_UNIQ_ID_BYTES} bytes"),
         )
-    yield pl.col("typed_date_time").is_null(), say("date_time is not a date and time without zone")
+    yield (
+        pl.col("typed_date_time").is_null(),
+        reason("date_time is not a date and time without zone"),
+    )
     outside = ~pl.col("partition_day").is_between(first_day, last_day)
     span = f"{first_day}" if first_day == last_day else f"{first_day} to {last_day}"
-    yield outside, say(f"date_time is outside what the object may hold, {span}")
+    yield outside, reason(f"date_time is outside what the object may hold, {span}")
     for name in _WHOLE_NUMBERS:
         yield (
             pl.col(f"typed_{name}").is_null(),
             pl.when(f"is_{name}")
-            .then(say(f"{name} is out of range"))
-            .otherwise(say(f"{name} is not a whole number")),
+            .then(reason(f"{name} is out of range"))
+            .otherwise(reason(f"{name} is not a whole number")),
         )
     yield (
         pl.col("typed_payment_amount").is_null(),
         pl.when(pl.col("payment_amount").str.contains(_DECIMAL))
-        .then(say("payment_amount is out of range: numeric(14, 2)"))
-        .otherwise(say("payment_amount is not a decimal number")),
+        .then(reason("payment_amount is out of range: numeric(14, 2)"))
+        .otherwise(reason("payment_amount is not a decimal number")),
     )
     for name in ("quantity", "payment_amount"):
-        yield pl.col(f"typed_{name}") <= 0, say(f"{name} is not above zero")
+        yield pl.col(f"typed_{name}") <= 0, reason(f"{name} is not above zero")
     if "status" in known:
         yield (
             ~pl.col("status").is_in(_STATUSES),
-            say(f"status is neither {' nor '.join(_STATUSES)}"),
+            reason(f"status is neither {' nor '.join(_STATUSES)}"),
         )

@@ -88,9 +88,9 @@ def test_days_of_the_report_that_are_not_wanted_are_left_out_and_named(
 ) -> None:
     environment.setenv("ETL_START_DATE", str(TUESDAY))
     environment.setenv("ETL_END_DATE", str(TUESDAY))
-    said = etl("backfill").stderr.splitlines()
-    assert "Left out: 2024-02-26 of the report, before ETL_START_DATE (2024-02-27)" in said
-    assert "Left out: 2024-02-28 of the report, after the last day (2024-02-27)" in said
+    lines = etl("backfill").stderr.splitlines()
+    assert "Left out: 2024-02-26 of the report, before ETL_START_DATE (2024-02-27)" in lines
+    assert "Left out: 2024-02-28 of the report, after the last day (2024-02-27)" in lines
     assert pipeline.loads() == [(TUESDAY,)]
 
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from etl_assets.embedded.postgres import EmbeddedPostgres
-from etl_assets_tests.support.command_line import Etl, interrupt, program, says
+from etl_assets_tests.support.command_line import Etl, interrupt, program, read_until_line
 from etl_assets_tests.support.processes import wait_until_nothing_runs
 
 LOCKS = (".etl/postgres/postgres.lock", ".etl/object-store/weed.lock")
@@ -41,7 +41,7 @@ def loads() -> list[tuple[object, ...]]:
 
 def test_killed_and_run_again_it_loads_all_and_once_more_it_changes_nothing(etl: Etl) -> None:
     with program("demo") as killed:
-        says(killed, "Loading")
+        read_until_line(killed, "Loading")
         killed.send_signal(signal.SIGKILL)
         killed.wait()
     nothing_runs()
@@ -58,7 +58,7 @@ def test_killed_and_run_again_it_loads_all_and_once_more_it_changes_nothing(etl:
     assert loads() == loaded
 
     with program("demo", "--fresh") as anew:
-        assert "applied" in says(anew, "Schema")
+        assert "applied" in read_until_line(anew, "Schema")
         assert "Interrupted. " in interrupt(anew)
     nothing_runs()
     assert loads() == []
@@ -66,7 +66,7 @@ def test_killed_and_run_again_it_loads_all_and_once_more_it_changes_nothing(etl:
 
 def test_a_second_one_beside_it_is_refused_and_ctrl_c_ends_all_of_it(etl: Etl) -> None:
     with program("demo") as demo:
-        says(demo, "Schema")
+        read_until_line(demo, "Schema")
         for arguments in ([], ["--fresh"]):
             refusal = etl("demo", *arguments, code=1).stderr
             assert f"process {demo.pid} is using it. Stop that one first" in refusal

@@ -8,7 +8,7 @@ import pytest
 
 from etl_assets.clients.object_store import bucket_and_key
 from etl_assets.clients.transactions import days_being_loaded, loading
-from etl_assets.embedded.world import EmbeddedWorld
+from etl_assets.embedded.services import EmbeddedServices
 from etl_assets.source.raw_file import RawFile
 from etl_assets_tests.support.command_line import Etl
 from etl_assets_tests.support.files import (
@@ -53,13 +53,13 @@ def test_a_day_that_is_not_there_yet_is_waited_for(etl: Etl, pipeline: Pipeline)
 
 
 def test_a_file_that_the_api_names_and_the_store_lacks_fails_and_says_what_to_do(
-    etl: Etl, pipeline: Pipeline, world: EmbeddedWorld
+    etl: Etl, pipeline: Pipeline, services: EmbeddedServices
 ) -> None:
     etl("backfill")
     found = pipeline.source.find_next(THURSDAY)
     assert isinstance(found, RawFile)
     bucket, key = bucket_and_key(found.stored.uri)
-    world.object_store.client().delete_object(Bucket=bucket, Key=key)
+    services.object_store.client().delete_object(Bucket=bucket, Key=key)
     result = etl("increment", code=1)
     assert "Nothing more to load" not in result.stdout
     assert result.stderr == (

@@ -48,11 +48,11 @@ class Leftovers:
 
     home: Path
     urls: dict[str, str]
-    said: dict[str, str] = field(default_factory=dict[str, str])
+    printed: dict[str, str] = field(default_factory=dict[str, str])
 
     def everything(self) -> Iterator[tuple[str, str]]:
         """Give each thing that was left, after where it was."""
-        yield from self.said.items()
+        yield from self.printed.items()
         for path in self.home.rglob("*"):
             if path.is_file():
                 yield str(path), path.read_bytes().decode(errors="replace")
@@ -63,7 +63,7 @@ class Leftovers:
         """Note what `ps` shows of every process."""
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
-                self.said[str(path)] = path.read_bytes().replace(b"\0", b" ").decode()
+                self.printed[str(path)] = path.read_bytes().replace(b"\0", b" ").decode()
             except (FileNotFoundError, ProcessLookupError):
                 continue  # ended meanwhile
 
@@ -135,14 +135,14 @@ def test_runs_leave_no_secret_and_no_name_of_a_person_behind(
     faults = pipeline.simulator.faults
     key = pipeline.simulator.api_key
 
-    def fails(says: str, *arguments: object, **wrong: str) -> None:
+    def fails(message: str, *arguments: object, **wrong: str) -> None:
         """Run a command that fails and says why, with some variables set wrong."""
         with environment.context() as patch:
             for name, value in wrong.items():
                 patch.setenv(name, value)
             result = etl(*arguments, code=1)
-        leftovers.said[says] = result.output
-        assert says in " ".join(result.output.split())
+        leftovers.printed[message] = result.output
+        assert message in " ".join(result.output.split())
 
     def wrong_in(url: str) -> str:
         password = urlsplit(url).password
@@ -164,22 +164,22 @@ def test_runs_leave_no_secret_and_no_name_of_a_person_behind(
     )
     with materialize:
         assert materialize.stdout
-        said: list[str] = []
+        lines: list[str] = []
         for line in materialize.stdout:
-            said.append(line)
+            lines.append(line)
             if "STEP_START" in line:
                 leftovers.note_processes()
-        leftovers.said["dagster"] = "".join(said)
-    assert "RUN_SUCCESS" in leftovers.said["dagster"]
+        leftovers.printed["dagster"] = "".join(lines)
+    assert "RUN_SUCCESS" in leftovers.printed["dagster"]
     assert pipeline.rejected() != []
 
     # By the command line.
-    leftovers.said["success"] = etl("backfill").output
-    leftovers.said["rejected"] = etl("rejected").output
-    leftovers.said["status"] = etl("status").output
+    leftovers.printed["success"] = etl("backfill").output
+    leftovers.printed["rejected"] = etl("rejected").output
+    leftovers.printed["status"] = etl("status").output
     fails("not closed or not doubled", *tuesday)
-    for day, says in ((WEDNESDAY, "1 of 1 rows"), (THURSDAY, "the header lacks")):
-        fails(says, "backfill", "--from", day, "--to", day)
+    for day, message in ((WEDNESDAY, "1 of 1 rows"), (THURSDAY, "the header lacks")):
+        fails(message, "backfill", "--from", day, "--to", day)
 
     # A service that refuses us, or that says whom it talks to.
     fails("refused access (403)", "backfill", "--new-report", REPORT_API_KEY=f"{WRONG}-key")

@@ -22,7 +22,7 @@ from etl_assets.embedded.ports import free_ports
 from etl_assets.embedded.postgres import programs
 from etl_assets.embedded.simulator import Fault
 from etl_assets_tests.conftest import MakeDatabase
-from etl_assets_tests.support.command_line import program, says
+from etl_assets_tests.support.command_line import program, read_until_line
 from etl_assets_tests.support.files import MONDAY, TUESDAY, WEDNESDAY, order
 from etl_assets_tests.support.old_pipeline import OldPipeline
 from etl_assets_tests.support.pipeline import Pipeline, calls
@@ -207,7 +207,7 @@ def test_servers_that_are_starting(number: signal.Signals, sent: Sent, *, name: 
 @pytest.mark.usefixtures("empty_folder")
 def test_servers_that_run(number: signal.Signals, sent: Sent) -> None:
     with program("up", "--port", free_ports(1)[0]) as up:
-        says(up, "Dagster is at http://127.0.0.1:")
+        read_until_line(up, "Dagster is at http://127.0.0.1:")
         assert end(up, number, sent) == "Stopping\n"
         nothing_runs()
     assert up.returncode == 0
@@ -217,7 +217,7 @@ def test_servers_that_run(number: signal.Signals, sent: Sent) -> None:
 @pytest.mark.usefixtures("empty_folder")
 def test_a_demo_that_loads(number: signal.Signals, sent: Sent) -> None:
     with program("demo") as demo:
-        says(demo, "Loading")
+        read_until_line(demo, "Loading")
         assert "Interrupted. " in end(demo, number, sent)
         nothing_runs()
     assert demo.returncode == 130

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from etl_assets.embedded.ports import free_ports
-from etl_assets_tests.support.command_line import COMMAND, Etl, program, says
+from etl_assets_tests.support.command_line import COMMAND, Etl, program, read_until_line
 from etl_assets_tests.support.processes import (
     AS_A_NORMAL_USER,
     supervisor_and_server,
@@ -24,7 +24,7 @@ def test_a_daemon_that_ends_is_said_and_ends_the_rest(
     monkeypatch.chdir(tmp_path)
     locks = Path(".etl/dagster")
     with program("up", "--port", free_ports(1)[0]) as up:
-        says(up, "Dagster is at http://127.0.0.1:")
+        read_until_line(up, "Dagster is at http://127.0.0.1:")
         wait_until((locks / "dagster-daemon.lock").read_text)
         _, daemon = supervisor_and_server(locks / "dagster-daemon.lock")
         os.kill(daemon, signal.SIGKILL)

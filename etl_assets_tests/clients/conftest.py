@@ -11,14 +11,14 @@ from pydantic import SecretStr
 
 from etl_assets.clients.database import Connection
 from etl_assets.clients.warehouse import Warehouse
+from etl_assets.embedded.services import EmbeddedServices
 from etl_assets.embedded.simulator import GivenFiles
-from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.support.files import MONDAY, TUESDAY, csv_file, order
 from etl_assets_tests.support.pipeline import Pipeline
 
 
-def said(error: pytest.ExceptionInfo[BaseException], *secrets: str) -> str:
+def message_without(error: pytest.ExceptionInfo[BaseException], *secrets: str) -> str:
     """Return what an error says; no secret is in it, nor in its traceback."""
     whole = "".join(traceback.format_exception(error.value))
     for secret in secrets:
@@ -64,5 +64,5 @@ class Address:
 
 
 @pytest.fixture
-def address(world: EmbeddedWorld) -> Address:
-    return Address(world.postgres.url("warehouse"))
+def address(services: EmbeddedServices) -> Address:
+    return Address(services.postgres.url("warehouse"))

@@ -132,8 +132,8 @@ class Oddly:
 
 
 def _options(settings: dict[str, str]) -> str:
-    said = {name: value.replace(" ", "\\ ") for name, value in settings.items()}
-    return " ".join(f"-c {name}={value}" for name, value in said.items())
+    escaped = {name: value.replace(" ", "\\ ") for name, value in settings.items()}
+    return " ".join(f"-c {name}={value}" for name, value in escaped.items())
 
 
 @pytest.fixture(params=["environment", "service", "address", "role", "database"])

@@ -23,7 +23,7 @@ from tenacity import wait_fixed
 
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.embedded.simulator import GivenFiles
-from etl_assets.errors import EtlError, Unavailable
+from etl_assets.errors import EtlError, ServiceUnavailable
 from etl_assets.operations.migrations import require_writable
 from etl_assets.settings import WarehouseSettings
 from etl_assets_tests.conftest import OpenPipeline, as_user
@@ -195,7 +195,9 @@ def test_a_load_rides_out_a_server_without_a_connection_free(
         with suppress(psycopg.OperationalError):
             while True:
                 others.enter_context(psycopg.connect(as_user(READER, pipeline.owners_url)))
-        with pytest.raises(Unavailable, match=r"no connection free: .*have max_connections raised"):
+        with pytest.raises(
+            ServiceUnavailable, match=r"no connection free: .*have max_connections raised"
+        ):
             Warehouse(WarehouseSettings.read().url, retry_seconds=0).rows("source/reports")
         server.way.messages = 0
         load = pool.submit(pipeline.load, MONDAY, TUESDAY)
@@ -210,7 +212,7 @@ def test_a_load_gives_up_a_server_that_stays_down_and_the_next_one_loads(
     pipeline: Pipeline, server: OwnPostgres
 ) -> None:
     server.end(signal.SIGINT)
-    with pytest.raises(Unavailable, match="Check that it runs, and WAREHOUSE_URL"):
+    with pytest.raises(ServiceUnavailable, match="Check that it runs, and WAREHOUSE_URL"):
         replace(pipeline, retry_seconds=0.2).load(MONDAY, TUESDAY)
     server.start()
     holds(pipeline, BEFORE)

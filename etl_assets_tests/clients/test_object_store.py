@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from etl_assets.clients.object_store import CHUNK_BYTES, ObjectStore, StoredObject, object_uri
+from etl_assets.embedded.services import EmbeddedServices
 from etl_assets.embedded.simulator import Fault, Simulator
-from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets.errors import (
     AccessRefused,
     ConfigurationError,
     EtlError,
     ObjectChanged,
     ObjectMissing,
-    Unavailable,
+    ServiceUnavailable,
 )
 from etl_assets.settings import ObjectStoreSettings
-from etl_assets_tests.clients.conftest import closed_port, said
+from etl_assets_tests.clients.conftest import closed_port, message_without
 from etl_assets_tests.support.pipeline import Pipeline, calls
 from etl_assets_tests.support.store_proxy import StoreProxy, proxy_of
 
@@ -32,8 +32,8 @@ def store(environment: pytest.MonkeyPatch) -> ObjectStore:
 
 
 @pytest.fixture
-def object_in_store(world: EmbeddedWorld) -> str:
-    client = world.object_store.client()
+def object_in_store(services: EmbeddedServices) -> str:
+    client = services.object_store.client()
     client.put_object(Bucket="s3-sprint3", Key="test/object", Body=b"abc" * 1000)
     return "s3://s3-sprint3/test/object"
 
@@ -52,10 +52,10 @@ def test_an_object_that_is_not_there_is_missing(store: ObjectStore, uri: str) ->
 
 
 def test_another_version_than_was_found_is_not_read(
-    store: ObjectStore, object_in_store: str, world: EmbeddedWorld
+    store: ObjectStore, object_in_store: str, services: EmbeddedServices
 ) -> None:
     found = store.find(object_in_store)
-    client = world.object_store.client()
+    client = services.object_store.client()
     client.put_object(Bucket="s3-sprint3", Key="test/object", Body=b"xyz" * 1000)
     with pytest.raises(ObjectChanged, match="was replaced meanwhile"):
         b"".join(store.read(found))
@@ -75,7 +75,7 @@ def test_a_wrong_key_of_the_store_is_refused_without_being_shown(
     store = ObjectStore(ObjectStoreSettings.read(), retry_seconds=0)
     with pytest.raises(AccessRefused) as error:
         store.find(object_in_store)
-    message = said(error, "a-wrong-key")
+    message = message_without(error, "a-wrong-key")
     assert "403" in message
     assert "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in message
 
@@ -92,7 +92,7 @@ def test_an_environment_that_the_aws_library_does_not_take_is_said(
 def test_a_store_that_cannot_be_reached_is_unavailable(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{closed_port()}")
     store = ObjectStore(ObjectStoreSettings.read(), retry_seconds=0)
-    with pytest.raises(Unavailable, match="Check AWS_ENDPOINT_URL_S3, the network"):
+    with pytest.raises(ServiceUnavailable, match="Check AWS_ENDPOINT_URL_S3, the network"):
         store.find("s3://s3-sprint3/test/object")
 
 
@@ -132,18 +132,18 @@ def test_a_store_that_knows_no_ranges_is_read_from_the_start_and_given_from_the_
 
 
 @pytest.fixture
-def large_object(world: EmbeddedWorld) -> str:
-    client = world.object_store.client()
+def large_object(services: EmbeddedServices) -> str:
+    client = services.object_store.client()
     client.put_object(Bucket="s3-sprint3", Key="test/large", Body=LARGE.encode())
     return "s3://s3-sprint3/test/large"
 
 
 @pytest.fixture
 def cut_store(
-    environment: pytest.MonkeyPatch, world: EmbeddedWorld, large_object: str
+    environment: pytest.MonkeyPatch, services: EmbeddedServices, large_object: str
 ) -> Iterator[tuple[ObjectStore, StoreProxy]]:
     """A store that breaks off in the second chunk, once."""
-    with proxy_of(world.object_store.endpoint_url) as proxy:
+    with proxy_of(services.object_store.endpoint_url) as proxy:
         environment.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
         path = large_object.removeprefix("s3:/")
         proxy.faults.add(Fault(path, method="GET", cut_after=CHUNK_BYTES + 9))
@@ -162,12 +162,12 @@ def test_a_fault_after_some_chunks_is_ridden_out_by_asking_for_the_rest(
 
 
 def test_an_object_replaced_while_it_is_read_is_not_read_on(
-    cut_store: tuple[ObjectStore, StoreProxy], world: EmbeddedWorld, large_object: str
+    cut_store: tuple[ObjectStore, StoreProxy], services: EmbeddedServices, large_object: str
 ) -> None:
     store, _ = cut_store
     chunks = store.read(store.find(large_object))
     assert len(next(chunks)) == CHUNK_BYTES
-    client = world.object_store.client()
+    client = services.object_store.client()
     client.put_object(Bucket="s3-sprint3", Key="test/large", Body=LARGE.swapcase().encode()[::-1])
     with pytest.raises(ObjectChanged, match="was replaced meanwhile"):
         list(chunks)
@@ -177,7 +177,7 @@ def test_an_object_replaced_while_it_is_read_is_not_read_on(
 def test_an_object_that_drips_for_ever_is_given_up(pipeline: Pipeline) -> None:
     answers(pipeline.simulator, 200, "a" * 5_000, drip=0.01, times=None)
     store = ObjectStore(ObjectStoreSettings.read(), retry_seconds=0, answer_seconds=0.3)
-    with pytest.raises(Unavailable, match=r"of 5000 bytes only \d+ came in 0.3 s"):
+    with pytest.raises(ServiceUnavailable, match=r"of 5000 bytes only \d+ came in 0.3 s"):
         list(store.read(StoredObject("s3://b/k", '"1"', 5_000)))
 
 
@@ -185,7 +185,7 @@ def test_an_object_that_drips_for_ever_is_given_up(pipeline: Pipeline) -> None:
 def test_an_object_that_stops_to_come_is_given_up(pipeline: Pipeline) -> None:
     answers(pipeline.simulator, 200, "a" * 5_000, drip=2, times=None)
     store = ObjectStore(ObjectStoreSettings.read(), retry_seconds=0, answer_seconds=0.3)
-    with pytest.raises(Unavailable, match=r"broke off \(ReadTimeoutError\)"):
+    with pytest.raises(ServiceUnavailable, match=r"broke off \(ReadTimeoutError\)"):
         list(store.read(StoredObject("s3://b/k", '"1"', 5_000)))
 
 
@@ -281,4 +281,4 @@ def test_what_is_no_address_of_an_object_is_refused(url: str) -> None:
 def test_of_what_is_no_address_no_secret_is_said(host: str, query: str) -> None:
     with pytest.raises(EtlError, match=r"the file 'ftp://host/bucket/key', which") as error:
         object_uri(f"ftp://{host}/bucket/key{query}")
-    said(error, "hush")
+    message_without(error, "hush")

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 from starlette.requests import Request
 
+from etl_assets.embedded.services import EmbeddedServices
 from etl_assets.embedded.simulator import Fault, GivenFiles
-from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.support.files import MONDAY, TUESDAY, csv_file, order, without
 from etl_assets_tests.support.pipeline import Pipeline, calls, holding
@@ -28,8 +28,8 @@ def s3_error(code: str) -> str:
 
 
 @pytest.fixture
-def proxy(world: EmbeddedWorld, environment: pytest.MonkeyPatch) -> Iterator[StoreProxy]:
-    with proxy_of(world.object_store.endpoint_url) as proxy:
+def proxy(services: EmbeddedServices, environment: pytest.MonkeyPatch) -> Iterator[StoreProxy]:
+    with proxy_of(services.object_store.endpoint_url) as proxy:
         environment.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
         yield proxy
 
@@ -57,7 +57,7 @@ def strike(pipeline: Pipeline, proxy: StoreProxy, fault: Fault) -> None:
 
 
 def fails_and_then_loads(
-    pipeline: Pipeline, proxy: StoreProxy, *says: str
+    pipeline: Pipeline, proxy: StoreProxy, *messages: str
 ) -> list[tuple[str, str]]:
     """Check that a run of Tuesday fails, saying so, and changes nothing; the next one loads it.
 
@@ -65,7 +65,7 @@ def fails_and_then_loads(
     """
     error = pipeline.fail(TUESDAY).error
     asked = [(call.method, call.path) for call in (*pipeline.simulator.calls, *proxy.calls)]
-    for words in says:
+    for words in messages:
         assert words in str(error)
     pipeline.holds(holding(pipeline.files, MONDAY))
     pipeline.simulator.faults.clear()
@@ -116,7 +116,7 @@ def test_a_run_rides_out_a_store_that_is_not_well(pipeline: Pipeline, proxy: Sto
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
-    ("fault", "says"),
+    ("fault", "messages"),
     [
         (
             Fault("/get_increment", status=503, times=None),
@@ -138,10 +138,10 @@ def test_a_run_rides_out_a_store_that_is_not_well(pipeline: Pipeline, proxy: Sto
     ids=["API 503", "API reset", "store cut off", "store SlowDown"],
 )
 def test_a_run_gives_up_what_goes_on_failing(
-    monday_loaded: Pipeline, proxy: StoreProxy, fault: Fault, says: list[str]
+    monday_loaded: Pipeline, proxy: StoreProxy, fault: Fault, messages: list[str]
 ) -> None:
     strike(monday_loaded, proxy, fault)
-    fails_and_then_loads(monday_loaded, proxy, *says)
+    fails_and_then_loads(monday_loaded, proxy, *messages)
 
 
 def test_a_run_gives_up_a_report_that_is_never_ready_and_the_next_goes_on_with_it(
@@ -167,14 +167,14 @@ def answer(body: object, status: int = 200) -> Fault:
     return Fault("/get_increment", status=status, body=text, times=None)
 
 
-def store_says(method: str, status: int, code: str = "") -> Fault:
+def store_answer(method: str, status: int, code: str = "") -> Fault:
     """Return an answer of the store when it is asked for the increment's file."""
     body = s3_error(code) if code else ""
     return Fault(INCREMENT_FILE, method=method, status=status, body=body, times=None)
 
 
 @pytest.mark.parametrize(
-    ("fault", "says"),
+    ("fault", "message"),
     [
         (answer(HTML, 403), "refused access (403). Check REPORT_API_KEY, REPORT_API_NICKNAME"),
         (answer(HTML, 404), "answered 404, which trying again won't change. Check REPORT_API_URL"),
@@ -182,17 +182,20 @@ def store_says(method: str, status: int, code: str = "") -> Fault:
         (answer({"status": 7, "data": []}), "is not what it should be (status, data). Ask who"),
         (answer(["x" * 2**20]), "get_increment: the report API's answer is over 1048576 bytes"),
         (
-            store_says("HEAD", 403),
+            store_answer("HEAD", 403),
             "answered 403: access refused. Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         ),
-        (store_says("HEAD", 404), "the increment's file is not in the object store (s3://"),
-        (store_says("HEAD", 200), "the answer has no ETag and size, so it is not an object store"),
+        (store_answer("HEAD", 404), "the increment's file is not in the object store (s3://"),
         (
-            store_says("GET", 403, "AccessDenied"),
+            store_answer("HEAD", 200),
+            "the answer has no ETag and size, so it is not an object store",
+        ),
+        (
+            store_answer("GET", 403, "AccessDenied"),
             "answered 403 AccessDenied: access refused. Check AWS_ACCESS_KEY_ID",
         ),
-        (store_says("GET", 404, "NoSuchKey"), "there is no such object. Run the day again"),
-        (store_says("GET", 200), "bytes long and was"),
+        (store_answer("GET", 404, "NoSuchKey"), "there is no such object. Run the day again"),
+        (store_answer("GET", 200), "bytes long and was"),
     ],
     ids=[
         *("API 403", "API 404", "HTML", "wrong shape", "huge JSON"),
@@ -200,10 +203,10 @@ def store_says(method: str, status: int, code: str = "") -> Fault:
     ],
 )
 def test_a_run_stops_at_once_at_what_does_not_pass(
-    monday_loaded: Pipeline, proxy: StoreProxy, fault: Fault, says: str
+    monday_loaded: Pipeline, proxy: StoreProxy, fault: Fault, message: str
 ) -> None:
     strike(monday_loaded, proxy, fault)
-    asked = fails_and_then_loads(monday_loaded, proxy, says)
+    asked = fails_and_then_loads(monday_loaded, proxy, message)
     assert len(asked) == len(set(asked))
 
 

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 
 from etl_assets.clients.transactions import days_being_loaded, loading
 from etl_assets.clients.warehouse import Warehouse
-from etl_assets.embedded.world import EmbeddedWorld
-from etl_assets.errors import EtlError, Unavailable
+from etl_assets.embedded.services import EmbeddedServices
+from etl_assets.errors import EtlError, ServiceUnavailable
 from etl_assets.operations.migrations import migrate, require_schema
 from etl_assets_tests.clients.conftest import one
 from etl_assets_tests.conftest import MakeDatabase, as_user
@@ -21,8 +21,8 @@ from etl_assets_tests.support.pooler import Pooler, pooler
 
 
 @pytest.fixture(scope="module")
-def bouncer(world: EmbeddedWorld) -> Iterator[Pooler]:
-    url = world.postgres.url("postgres")
+def bouncer(services: EmbeddedServices) -> Iterator[Pooler]:
+    url = services.postgres.url("postgres")
     with pooler([url, as_user("only_etl_writer", url)]) as running:
         yield running
 
@@ -84,7 +84,7 @@ def test_no_setting_is_left_to_other_clients_of_the_pooler() -> None:
     before = shown()
     for _ in range(10):
         Warehouse(url, retry_seconds=0, answer_seconds=8).run(one)
-        with pytest.raises(Unavailable, match="statement timeout"):
+        with pytest.raises(ServiceUnavailable, match="statement timeout"):
             Warehouse(url, retry_seconds=0, answer_seconds=0.05).run(
                 lambda connection: connection.execute("SELECT pg_sleep(60)")
             )
@@ -105,12 +105,12 @@ def test_what_the_pooler_refuses_is_said_at_once(
     url = re.sub(right, wrong, os.environ["WAREHOUSE_URL"])
     with pytest.raises(EtlError, match=rf"can't be opened: .*{says}.*Check WAREHOUSE_URL") as error:
         Warehouse(SecretStr(url)).run(one)
-    assert not isinstance(error.value, Unavailable)
+    assert not isinstance(error.value, ServiceUnavailable)
     assert pipeline.loads() == []
 
 
 def test_a_server_that_the_pooler_does_not_reach_is_unavailable(pipeline: Pipeline) -> None:
     url = os.environ["WAREHOUSE_URL"].rpartition("/")[0] + "/nowhere"
-    with pytest.raises(Unavailable, match="could not be reached"):
+    with pytest.raises(ServiceUnavailable, match="could not be reached"):
         Warehouse(SecretStr(url), retry_seconds=0, answer_seconds=1).run(one)
     assert pipeline.loads() == []

@@ -8,9 +8,9 @@ import pytest
 
 from etl_assets.clients.report_api import Increment, NotFound, ReportApi
 from etl_assets.embedded.simulator import Fault
-from etl_assets.errors import AccessRefused, EtlError, Unavailable, UnexpectedAnswer
+from etl_assets.errors import AccessRefused, EtlError, ServiceUnavailable, UnexpectedAnswer
 from etl_assets.settings import ReportApiSettings
-from etl_assets_tests.clients.conftest import said
+from etl_assets_tests.clients.conftest import message_without
 from etl_assets_tests.support.files import MONDAY, TUESDAY
 from etl_assets_tests.support.pipeline import Pipeline, calls
 
@@ -62,11 +62,11 @@ def test_what_does_not_pass_is_said_with_the_call_and_how_often(
     pipeline: Pipeline, report_id: str
 ) -> None:
     failing(pipeline, Fault("/get_increment", status=502, body=BAD_GATEWAY, times=None))
-    with pytest.raises(Unavailable) as error:
+    with pytest.raises(ServiceUnavailable) as error:
         ask(report_id, retry_seconds=1)
     tries = calls(pipeline, "/get_increment")
     assert tries > 1
-    assert said(error, pipeline.simulator.api_key, "Bad Gateway") == (
+    assert message_without(error, pipeline.simulator.api_key, "Bad Gateway") == (
         f"GET {pipeline.simulator.url}/get_increment: the report API answered 502 ({tries} tries)"
     )
 
@@ -78,7 +78,7 @@ def test_refused_access_is_said_at_once_with_what_to_check(
     failing(pipeline, Fault("/get_increment", status=status, times=None))
     with pytest.raises(AccessRefused) as error:
         ask(report_id)
-    assert f"refused access ({status}). Check REPORT_API_KEY" in said(
+    assert f"refused access ({status}). Check REPORT_API_KEY" in message_without(
         error, pipeline.simulator.api_key
     )
     assert calls(pipeline, "/get_increment") == 1
@@ -90,7 +90,7 @@ def test_a_wrong_key_is_refused_by_the_api_itself(monkeypatch: pytest.MonkeyPatc
     api = ReportApi(ReportApiSettings.read(), retry_seconds=0)
     with pytest.raises(AccessRefused) as error:
         api.check_access()
-    said(error, "a-wrong-key")
+    message_without(error, "a-wrong-key")
 
 
 def test_access_is_checked_without_changing_anything(pipeline: Pipeline) -> None:
@@ -117,7 +117,9 @@ def test_an_answer_that_ends_early_is_asked_for_again(
     assert isinstance(ask(report_id), Increment)
     assert calls(pipeline, "/get_increment") == 2
     failing(pipeline, Fault("/get_increment", status=200, body=body))
-    with pytest.raises(Unavailable, match=r"not what it should be \(json_invalid\): it ends early"):
+    with pytest.raises(
+        ServiceUnavailable, match=r"not what it should be \(json_invalid\): it ends early"
+    ):
         ask(report_id, retry_seconds=0)
 
 
@@ -145,7 +147,9 @@ def test_an_answer_of_another_form_is_said_by_its_fields(
     failing(pipeline, Fault("/get_increment", status=200, body=body))
     with pytest.raises(EtlError) as error:
         ask(report_id)
-    assert f"get_increment is not what it should be ({wrong})" in said(error, "Bad Gateway")
+    assert f"get_increment is not what it should be ({wrong})" in message_without(
+        error, "Bad Gateway"
+    )
     assert calls(pipeline, "/get_increment") == 1
 
 
@@ -174,7 +178,7 @@ def test_an_answer_that_repeats_the_key_does_not_tell_it(pipeline: Pipeline) -> 
     failing(pipeline, Fault("/get_report", status=200, body=body))
     with pytest.raises(EtlError, match=r"data\.s3_path\.\*\*\*") as error:
         pipeline.report_api.get_report("a")
-    said(error, key)
+    message_without(error, key)
 
 
 def test_an_increment_that_is_neither_there_nor_not_is_said(
@@ -203,7 +207,7 @@ def test_an_answer_without_end_is_not_read_to_its_end(pipeline: Pipeline, report
 def test_a_slow_answer_is_given_up(pipeline: Pipeline, report_id: str, fault: Fault) -> None:
     failing(pipeline, fault)
     began = time.monotonic()
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         ask(report_id, retry_seconds=0, answer_seconds=0.3)
     assert time.monotonic() - began < 15
 

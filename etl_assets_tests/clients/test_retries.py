@@ -5,7 +5,7 @@ import time
 import pytest
 
 from etl_assets.clients.retries import Transient, retried, retried_for, retry_after
-from etl_assets.errors import EtlError, Unavailable
+from etl_assets.errors import EtlError, ServiceUnavailable
 
 
 class Faulty:
@@ -40,7 +40,7 @@ def test_any_other_goes_up_at_once(error: Exception) -> None:
 def test_when_the_time_is_up_it_says_the_last_fault_and_how_often() -> None:
     function = Faulty(*[Transient(f"fault {number}") for number in range(1000)])
     began = time.monotonic()
-    with pytest.raises(Unavailable) as raised:
+    with pytest.raises(ServiceUnavailable) as raised:
         retried_for(1.0, function, 7)
     assert time.monotonic() - began < 10
     tries = len(function.calls)
@@ -50,7 +50,7 @@ def test_when_the_time_is_up_it_says_the_last_fault_and_how_often() -> None:
 
 def test_with_no_time_it_is_tried_once() -> None:
     function = Faulty(Transient("a"))
-    with pytest.raises(Unavailable) as raised:
+    with pytest.raises(ServiceUnavailable) as raised:
         retried_for(0, function, 7)
     assert (str(raised.value), len(function.calls)) == ("a", 1)
 
@@ -65,7 +65,7 @@ def test_the_wait_that_a_server_asks_for_is_kept() -> None:
 def test_a_server_that_asks_for_more_time_than_there_is_is_not_waited_for() -> None:
     function = Faulty(Transient("a", retry_after=3600))
     began = time.monotonic()
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         retried_for(5, function, 7)
     assert time.monotonic() - began < 5
 

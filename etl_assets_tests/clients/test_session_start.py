@@ -9,8 +9,8 @@ from psycopg.sql import SQL, Identifier
 from pydantic import SecretStr
 
 from etl_assets.clients.warehouse import Warehouse
-from etl_assets.errors import EtlError, Unavailable
-from etl_assets_tests.clients.conftest import Address, one, said
+from etl_assets.errors import EtlError, ServiceUnavailable
+from etl_assets_tests.clients.conftest import Address, message_without, one
 from etl_assets_tests.conftest import MakeDatabase, as_user
 from etl_assets_tests.support.translating import in_russian
 
@@ -20,8 +20,8 @@ def test_a_wrong_password_is_refused_at_once_in_every_language(address: Address)
         with pytest.raises(EtlError) as error:
             Warehouse(SecretStr(server.url)).run(one)
         assert server.connections <= 2
-    assert not isinstance(error.value, Unavailable)
-    words = said(error, "a-wrong-password")
+    assert not isinstance(error.value, ServiceUnavailable)
+    words = message_without(error, "a-wrong-password")
     assert words.startswith("The warehouse can't be opened: ")
     assert words.endswith("ВАЖНО:  так не пойдёт. Check WAREHOUSE_URL")
 
@@ -38,14 +38,14 @@ def test_a_database_without_a_connection_free_is_waited_for_in_every_language(
         name = Identifier(owner.info.dbname)
         owner.execute(SQL("ALTER DATABASE {} CONNECTION LIMIT 0").format(name))
         warehouse = Warehouse(SecretStr(server.url), retry_seconds=0)
-        with pytest.raises(Unavailable, match=r"no connection free: .*так не пойдёт"):
+        with pytest.raises(ServiceUnavailable, match=r"no connection free: .*так не пойдёт"):
             warehouse.run(one)
         owner.execute(SQL("ALTER DATABASE {} CONNECTION LIMIT -1").format(name))
         assert warehouse.run(one) == 1
 
 
 @pytest.mark.parametrize(
-    ("address_ends", "says"),
+    ("address_ends", "message"),
     [
         ("?require_auth=md5", "authentication method requirement"),
         ("?channel_binding=require", "channel binding required"),
@@ -54,19 +54,21 @@ def test_a_database_without_a_connection_free_is_waited_for_in_every_language(
     ],
 )
 def test_what_the_address_forbids_is_refused_at_once(
-    address: Address, address_ends: str, says: str
+    address: Address, address_ends: str, message: str
 ) -> None:
-    with pytest.raises(EtlError, match=rf"can't be opened: .*{says}.*Check WAREHOUSE_URL") as error:
+    with pytest.raises(
+        EtlError, match=rf"can't be opened: .*{message}.*Check WAREHOUSE_URL"
+    ) as error:
         Warehouse(SecretStr(f"{address.url}{address_ends}")).run(one)
-    assert not isinstance(error.value, Unavailable)
-    said(error, address.password)
+    assert not isinstance(error.value, ServiceUnavailable)
+    message_without(error, address.password)
 
 
 def test_a_missing_password_is_refused_at_once(address: Address) -> None:
     url = address.url.replace(f":{address.password}@", "@")
     with pytest.raises(EtlError, match="no password supplied") as error:
         Warehouse(SecretStr(url)).run(one)
-    assert not isinstance(error.value, Unavailable)
+    assert not isinstance(error.value, ServiceUnavailable)
 
 
 def test_what_has_passed_meanwhile_is_tried_again(address: Address) -> None:

@@ -20,8 +20,8 @@ from etl_assets.clients.object_store import ObjectStore
 from etl_assets.clients.report_api import ReportApi
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.clients.webhook import Webhook
-from etl_assets.embedded.world import EmbeddedWorld
-from etl_assets.errors import EtlError, Unavailable
+from etl_assets.embedded.services import EmbeddedServices
+from etl_assets.errors import EtlError, ServiceUnavailable
 from etl_assets.settings import ObjectStoreSettings, ReportApiSettings
 from etl_assets_tests.clients.conftest import one
 from etl_assets_tests.clients.tls import HOST, tls_in_front_of
@@ -79,7 +79,7 @@ class Service:
 def service(
     request: pytest.FixtureRequest,
     pipeline: Pipeline,
-    world: EmbeddedWorld,
+    services: EmbeddedServices,
     environment: pytest.MonkeyPatch,
 ) -> Service:
     if request.param == "the report API":
@@ -91,7 +91,7 @@ def service(
             environment,
         )
     return Service(
-        world.object_store.endpoint_url,
+        services.object_store.endpoint_url,
         "AWS_ENDPOINT_URL_S3",
         "AWS_CA_BUNDLE",
         lambda: ObjectStore(ObjectStoreSettings.read()).check_access(),
@@ -100,16 +100,16 @@ def service(
 
 
 def refusal(ask: Callable[[], object]) -> str:
-    """Return why it is refused at once: what is tried again ends as `Unavailable`."""
+    """Return why it is refused at once: what is tried again ends as `ServiceUnavailable`."""
     with pytest.raises(EtlError) as error:
         ask()
-    assert not isinstance(error.value, Unavailable)
+    assert not isinstance(error.value, ServiceUnavailable)
     return str(error.value)
 
 
 def test_a_day_is_loaded_over_tls_from_servers_of_an_authority_of_ones_own(
     pipeline: Pipeline,
-    world: EmbeddedWorld,
+    services: EmbeddedServices,
     authority: trustme.CA,
     trusted: Path,
     environment: pytest.MonkeyPatch,
@@ -118,7 +118,7 @@ def test_a_day_is_loaded_over_tls_from_servers_of_an_authority_of_ones_own(
     warehouse = os.environ["WAREHOUSE_URL"]
     with (
         tls_in_front_of(pipeline.simulator.url, authority) as api,
-        tls_in_front_of(world.object_store.endpoint_url, authority) as store,
+        tls_in_front_of(services.object_store.endpoint_url, authority) as store,
         tls_in_front_of(warehouse, authority) as encrypted,
     ):
         environment.setenv("REPORT_API_URL", api)
@@ -138,9 +138,9 @@ def test_a_server_of_an_unknown_authority_is_refused_at_once(
         without_bundle = refusal(service.ask)
         service.trusts(unrelated)
         with_another = refusal(service.ask)
-    for said in (without_bundle, with_another):
-        assert "TLS with the server failed: unable to get local issuer certificate" in said
-        assert f"Check {service.variable}, and that {service.bundle} names the" in said
+    for message in (without_bundle, with_another):
+        assert "TLS with the server failed: unable to get local issuer certificate" in message
+        assert f"Check {service.variable}, and that {service.bundle} names the" in message
 
 
 def test_a_server_of_another_name_is_refused_at_once(
@@ -149,8 +149,8 @@ def test_a_server_of_another_name_is_refused_at_once(
     service.trusts(trusted)
     with tls_in_front_of(service.url, authority, "other.example") as url:
         service.is_at(url)
-        said = refusal(service.ask)
-    assert re.search(rf"not valid for '{HOST}'|'{HOST}' doesn't match 'other\.example'", said)
+        message = refusal(service.ask)
+    assert re.search(rf"not valid for '{HOST}'|'{HOST}' doesn't match 'other\.example'", message)
 
 
 def test_a_server_that_speaks_no_tls_is_refused_at_once(service: Service) -> None:
@@ -162,7 +162,7 @@ def test_a_server_that_speaks_no_tls_is_refused_at_once(service: Service) -> Non
 def test_a_handshake_that_breaks_off_is_tried_again(service: Service) -> None:
     with closing_server() as port:
         service.is_at(f"https://{HOST}:{port}")
-        with pytest.raises(Unavailable, match="could not be reached"):
+        with pytest.raises(ServiceUnavailable, match="could not be reached"):
             service.ask()
 
 
@@ -193,26 +193,26 @@ def test_a_webhook_of_an_unknown_authority_is_refused_at_once(
 ) -> None:
     with tls_in_front_of(pipeline.simulator.url, authority) as url:
         webhook = Webhook(SecretStr(f"{url}/hush"))
-        said = refusal(lambda: webhook.post("text"))
-    assert "TLS with the webhook's server failed: unable to get local issuer" in said
-    assert "hush" not in said
+        message = refusal(lambda: webhook.post("text"))
+    assert "TLS with the webhook's server failed: unable to get local issuer" in message
+    assert "hush" not in message
 
 
 # --- The warehouse --------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def encrypted(world: EmbeddedWorld, authority: trustme.CA) -> Iterator[str]:
+def encrypted(services: EmbeddedServices, authority: trustme.CA) -> Iterator[str]:
     """The URL of a database on a server that takes nothing but TLS."""
-    with tls_in_front_of(world.postgres.url("postgres"), authority) as url:
+    with tls_in_front_of(services.postgres.url("postgres"), authority) as url:
         yield url
 
 
 def refused_by(url: str) -> str:
-    said = refusal(lambda: Warehouse(SecretStr(url)).run(one))
-    assert said.startswith("TLS with the warehouse's server failed: ")
-    assert said.endswith("Check the host, sslmode and sslrootcert in WAREHOUSE_URL")
-    return said
+    message = refusal(lambda: Warehouse(SecretStr(url)).run(one))
+    assert message.startswith("TLS with the warehouse's server failed: ")
+    assert message.endswith("Check the host, sslmode and sslrootcert in WAREHOUSE_URL")
+    return message
 
 
 def test_a_warehouse_of_an_unknown_authority_is_refused_at_once(
@@ -230,8 +230,8 @@ def test_a_warehouse_of_another_name_is_refused_at_once(encrypted: str, trusted:
 
 
 def test_without_its_authoritys_certificate_a_warehouse_is_refused_at_once(encrypted: str) -> None:
-    said = refused_by(f"{encrypted}?sslmode=verify-full&sslrootcert=/nowhere")
-    assert 'certificate file "/nowhere" does not exist' in said
+    message = refused_by(f"{encrypted}?sslmode=verify-full&sslrootcert=/nowhere")
+    assert 'certificate file "/nowhere" does not exist' in message
 
 
 @pytest.mark.parametrize(
@@ -242,9 +242,9 @@ def test_without_its_authoritys_certificate_a_warehouse_is_refused_at_once(encry
     ],
 )
 def test_tls_that_cannot_be_had_is_not_done_without(
-    world: EmbeddedWorld, sslmode: str, wrong: str
+    services: EmbeddedServices, sslmode: str, wrong: str
 ) -> None:
-    assert wrong in refused_by(f"{world.postgres.url('postgres')}?sslmode={sslmode}")
+    assert wrong in refused_by(f"{services.postgres.url('postgres')}?sslmode={sslmode}")
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_tls_that_cannot_be_had_is_not_done_without(
     ],
 )
 def test_an_encrypted_connection_that_breaks_off_is_opened_again(
-    world: EmbeddedWorld, words: str
+    services: EmbeddedServices, words: str
 ) -> None:
     faults = [psycopg.OperationalError(words)]
 
@@ -265,4 +265,4 @@ def test_an_encrypted_connection_that_breaks_off_is_opened_again(
             raise faults.pop()
         return one(connection)
 
-    assert Warehouse(SecretStr(world.postgres.url("postgres"))).run(work) == 1
+    assert Warehouse(SecretStr(services.postgres.url("postgres"))).run(work) == 1

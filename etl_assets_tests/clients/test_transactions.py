@@ -64,8 +64,8 @@ def test_one_writer_waits_for_the_other_and_then_sees_what_it_has_done(
 def test_a_day_is_shown_as_being_loaded_although_the_warehouse_restarts_just_then(
     address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = Warehouse(SecretStr(address.url), retry_seconds=5)
-    opened = house.open
+    warehouse = Warehouse(SecretStr(address.url), retry_seconds=5)
+    opened = warehouse.open
     faults = [psycopg.OperationalError("the connection was lost")]
 
     def open_at_the_second_try() -> Connection:
@@ -73,32 +73,32 @@ def test_a_day_is_shown_as_being_loaded_although_the_warehouse_restarts_just_the
             raise faults.pop()
         return opened()
 
-    monkeypatch.setattr(house, "open", open_at_the_second_try)
-    with loading(house, [MONDAY]):
-        assert days_being_loaded(house) == {MONDAY}
+    monkeypatch.setattr(warehouse, "open", open_at_the_second_try)
+    with loading(warehouse, [MONDAY]):
+        assert days_being_loaded(warehouse) == {MONDAY}
         # And if its session is lost, another takes the locks again.
-        house.run(
+        warehouse.run(
             lambda connection: connection.execute(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' "
                 "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
             )
         )
-        wait_until(lambda: days_being_loaded(house) == {MONDAY})
-    assert days_being_loaded(house) == set()
+        wait_until(lambda: days_being_loaded(warehouse) == {MONDAY})
+    assert days_being_loaded(warehouse) == set()
 
 
 def test_days_are_shown_as_being_loaded_for_as_long_as_the_session_lives(
     pipeline: Pipeline,
 ) -> None:
-    house = pipeline.warehouse
-    with loading(house, [MONDAY, TUESDAY]), loading(house, [TUESDAY, WEDNESDAY]):
-        assert days_being_loaded(house) == {MONDAY, TUESDAY, WEDNESDAY}
-    assert days_being_loaded(house) == set()
+    warehouse = pipeline.warehouse
+    with loading(warehouse, [MONDAY, TUESDAY]), loading(warehouse, [TUESDAY, WEDNESDAY]):
+        assert days_being_loaded(warehouse) == {MONDAY, TUESDAY, WEDNESDAY}
+    assert days_being_loaded(warehouse) == set()
 
 
 def test_a_session_that_shows_days_as_being_loaded_is_never_ended_as_idle(address: Address) -> None:
     url = f"{address.url}?options=-cidle_session_timeout%3D50"
-    house = Warehouse(SecretStr(url), retry_seconds=0)
-    with loading(house, [MONDAY]):
+    warehouse = Warehouse(SecretStr(url), retry_seconds=0)
+    with loading(warehouse, [MONDAY]):
         time.sleep(0.2)
-        assert days_being_loaded(house) == {MONDAY}
+        assert days_being_loaded(warehouse) == {MONDAY}

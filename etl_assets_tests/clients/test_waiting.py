@@ -31,10 +31,10 @@ def test_who_holds_what_a_load_waits_for_is_said(
             wait_until(lambda: caplog.messages)
             pid = holder.info.backend_pid
         load.result()
-    (said, *_) = caplog.messages
-    assert said.startswith("The warehouse: waiting for 0.3 s already")
-    assert f"process {pid} (an old psql) of user " in said
-    assert f"end it: SELECT pg_terminate_backend({pid})" in said
+    (message, *_) = caplog.messages
+    assert message.startswith("The warehouse: waiting for 0.3 s already")
+    assert f"process {pid} (an old psql) of user " in message
+    assert f"end it: SELECT pg_terminate_backend({pid})" in message
 
 
 def test_the_wait_for_another_load_is_said_again_and_again(
@@ -45,10 +45,12 @@ def test_the_wait_for_another_load_is_said_again_and_again(
             load = pool.submit(pipeline.load, MONDAY)
             wait_until(lambda: len(caplog.messages) > 1)
         load.result()
-    for said, seconds in zip(caplog.messages, ("0.3", "0.6"), strict=False):
-        assert f"waiting for {seconds} s already" in said
-        assert "(etl_assets) of user only_etl_writer at 127.0.0.1, in a transaction since" in said
-        assert "+00:00, idle in transaction. If it was forgotten" in said
+    for message, seconds in zip(caplog.messages, ("0.3", "0.6"), strict=False):
+        assert f"waiting for {seconds} s already" in message
+        assert (
+            "(etl_assets) of user only_etl_writer at 127.0.0.1, in a transaction since" in message
+        )
+        assert "+00:00, idle in transaction. If it was forgotten" in message
 
 
 def test_a_run_says_in_its_log_whom_it_waits_for(pipeline: Pipeline) -> None:
@@ -57,7 +59,7 @@ def test_a_run_says_in_its_log_whom_it_waits_for(pipeline: Pipeline) -> None:
         dg.DagsterInstance.ephemeral(settings=overrides)
     )
 
-    def said() -> list[str]:
+    def messages() -> list[str]:
         return [
             entry.user_message
             for run in pipeline.instance.get_runs()
@@ -68,9 +70,9 @@ def test_a_run_says_in_its_log_whom_it_waits_for(pipeline: Pipeline) -> None:
     with ThreadPoolExecutor(1) as pool:
         with pipeline.warehouse.session() as connection, writing(connection):
             run = pool.submit(pipeline.run, MONDAY)
-            wait_until(said)
+            wait_until(messages)
         run.result()
-    assert said()[0].startswith("The warehouse: waiting for 0.3 s already")
+    assert messages()[0].startswith("The warehouse: waiting for 0.3 s already")
 
 
 def test_a_statement_that_takes_long_and_waits_for_nobody_is_no_matter(

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from etl_assets.clients.database import Connection, execute
 from etl_assets.clients.warehouse import Warehouse
-from etl_assets.errors import EtlError, SchemaMissing, Unavailable
-from etl_assets_tests.clients.conftest import Address, closed_port, one, said
+from etl_assets.errors import EtlError, SchemaMissing, ServiceUnavailable
+from etl_assets_tests.clients.conftest import Address, closed_port, message_without, one
 from etl_assets_tests.support.pipeline import Pipeline
 from etl_assets_tests.support.processes import PATIENCE_SECONDS
 
@@ -28,8 +28,8 @@ def test_a_warehouse_that_cannot_be_opened_is_said_at_once(
 ) -> None:
     with pytest.raises(EtlError) as error:
         address.but(**wrong).run(one)
-    words = said(error, "a-wrong-password", address.password)
-    assert not isinstance(error.value, Unavailable)
+    words = message_without(error, "a-wrong-password", address.password)
+    assert not isinstance(error.value, ServiceUnavailable)
     assert words.startswith("The warehouse can't be opened: ")
     assert message in words
     assert words.endswith("Check WAREHOUSE_URL")
@@ -38,14 +38,14 @@ def test_a_warehouse_that_cannot_be_opened_is_said_at_once(
 def test_a_service_that_is_not_defined_is_said_at_once(address: Address) -> None:
     with pytest.raises(EtlError, match=r"opened: .*nowhere.* Check WAREHOUSE_URL") as error:
         Warehouse(SecretStr(f"{address.url}?service=nowhere"), retry_seconds=0).run(one)
-    assert not isinstance(error.value, Unavailable)
-    said(error, address.password)
+    assert not isinstance(error.value, ServiceUnavailable)
+    message_without(error, address.password)
 
 
 def test_a_warehouse_that_does_not_answer_is_unavailable(address: Address) -> None:
-    with pytest.raises(Unavailable) as error:
+    with pytest.raises(ServiceUnavailable) as error:
         address.but(port=closed_port()).run(one)
-    assert "could not be reached" in said(error, address.password)
+    assert "could not be reached" in message_without(error, address.password)
     assert "Check that it runs, and WAREHOUSE_URL" in str(error.value)
 
 
@@ -79,9 +79,9 @@ def test_what_passes_in_the_warehouse_is_done_again(address: Address, fault: str
 
     assert Warehouse(SecretStr(address.url), retry_seconds=5).run(work) == 1
     faults.append(fault)
-    with pytest.raises(Unavailable, match=r"broke off: .+\. [A-Z]\w+ .+") as error:
+    with pytest.raises(ServiceUnavailable, match=r"broke off: .+\. [A-Z]\w+ .+") as error:
         address.but().run(work)
-    said(error, address.password)
+    message_without(error, address.password)
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_what_does_not_pass_in_the_warehouse_is_said_at_once_with_what_to_do(
 def test_a_statement_that_takes_too_long_is_given_up_by_who_is_in_a_hurry(
     address: Address,
 ) -> None:
-    house = Warehouse(SecretStr(address.url), retry_seconds=0, answer_seconds=0.05)
-    with pytest.raises(Unavailable, match="due to statement timeout"):
-        house.run(lambda connection: connection.execute("SELECT pg_sleep(60)"))
+    warehouse = Warehouse(SecretStr(address.url), retry_seconds=0, answer_seconds=0.05)
+    with pytest.raises(ServiceUnavailable, match="due to statement timeout"):
+        warehouse.run(lambda connection: connection.execute("SELECT pg_sleep(60)"))
 
 
 def test_whoever_vanishes_without_a_word_is_noticed_soon_by_the_other(address: Address) -> None:
@@ -133,14 +133,14 @@ def test_the_rows_of_an_error_are_not_said(pipeline: Pipeline) -> None:
 
     with pytest.raises(EtlError, match=r"duplicate key value violates.*SQLSTATE 23505") as error:
         pipeline.warehouse.run(work)
-    said(error, "Key (task_id)")
+    message_without(error, "Key (task_id)")
 
 
 def test_a_value_that_the_server_quotes_is_not_said(address: Address) -> None:
     value = "Ольга"
     with pytest.raises(EtlError, match="InvalidTextRepresentation") as error:
         address.but().run(lambda connection: connection.execute("SELECT %s::bigint", [value]))
-    said(error, value)
+    message_without(error, value)
 
 
 def test_a_table_that_is_missing_is_the_schema_that_is_missing(address: Address) -> None:

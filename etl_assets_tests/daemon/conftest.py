@@ -14,7 +14,7 @@ from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from etl_assets.embedded.dagster_servers import DagsterServers
 from etl_assets.embedded.ports import free_ports
-from etl_assets.embedded.world import EmbeddedWorld
+from etl_assets.embedded.services import EmbeddedServices
 from etl_assets_tests.conftest import MakeDatabase, psycopg2_url
 from etl_assets_tests.support.processes import supervisor_and_server
 
@@ -41,13 +41,13 @@ class Dagster:
 
         None may have failed.
         """
-        said: list[str] = []
+        reasons: list[str] = []
         for state in self.instance.all_instigator_state():
             if state.instigator_name == sensor:
                 for tick in self.instance.get_ticks(state.instigator_origin_id, state.selector_id):
                     assert tick.status is not TickStatus.FAILURE, tick.error
-                    said.append(tick.skip_reason or "")
-        return said
+                    reasons.append(tick.skip_reason or "")
+        return reasons
 
     def kill_daemon(self) -> None:
         """Kill the daemon, with what it has started and not ended: it gets no chance to tidy up."""
@@ -65,7 +65,7 @@ class Dagster:
 
 @pytest.fixture
 def dagster(
-    world: EmbeddedWorld,
+    services: EmbeddedServices,
     make_database: MakeDatabase,
     dagster_storage: str,
     environment: pytest.MonkeyPatch,
@@ -73,7 +73,7 @@ def dagster(
 ) -> Iterator[Dagster]:
     """The servers, not started yet, on a database of their own."""
     url = psycopg2_url(make_database(dagster_storage))
-    for name, value in (world.dagster_environment() | {"DAGSTER_POSTGRES_URL": url}).items():
+    for name, value in (services.dagster_environment() | {"DAGSTER_POSTGRES_URL": url}).items():
         environment.setenv(name, value)
     folder = tmp_path / "servers"
     servers = DagsterServers(folder, free_ports(1)[0], {})

@@ -26,7 +26,7 @@ from etl_assets.definitions import build_defs
 from etl_assets.defs.assets.common import mart_key
 from etl_assets.defs.jobs import ORDER_INCREMENT
 from etl_assets.embedded.simulator import Fault, GivenFiles
-from etl_assets.errors import EtlError, Unavailable
+from etl_assets.errors import EtlError, ServiceUnavailable
 from etl_assets.settings import PartitionSettings
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.support.files import MONDAY, TUESDAY, csv_file, order
@@ -143,7 +143,7 @@ def test_what_could_not_be_posted_is_posted_by_the_next_tick(
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "says"),
+    ("status", "body", "message"),
     [
         (401, "{}", "refused access (401)"),
         (403, "{}", "refused access (403)"),
@@ -151,7 +151,7 @@ def test_what_could_not_be_posted_is_posted_by_the_next_tick(
     ],
 )
 def test_a_source_that_refuses_is_posted_once_beside_the_runs_that_failed(
-    pipeline: Pipeline, receiver: Receiver, status: int, body: str, says: str
+    pipeline: Pipeline, receiver: Receiver, status: int, body: str, message: str
 ) -> None:
     cursor = tick(pipeline, None)
     pipeline.simulator.redeliver_report(b"no such header\n")
@@ -161,12 +161,12 @@ def test_a_source_that_refuses_is_posted_once_beside_the_runs_that_failed(
     cursor = tick(pipeline, cursor)
     (text,) = receiver.texts
     assert f"run {run_id} of order_backfill" in text
-    assert says in text
+    assert message in text
     assert "What to do: " in text
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "says"),
+    ("variable", "value", "message"),
     [
         ("REPORT_API_KEY", None, "REPORT_API_KEY"),
         ("WAREHOUSE_URL", "postgresql://nobody:wrong@{host}/warehouse", "can't be opened"),
@@ -179,7 +179,7 @@ def test_a_setting_that_is_missing_or_wrong_is_posted_once_beside_the_runs_that_
     *,
     variable: str,
     value: str | None,
-    says: str,
+    message: str,
 ) -> None:
     cursor = tick(pipeline, None)
     pipeline.simulator.redeliver_report(b"no such header\n")
@@ -193,7 +193,7 @@ def test_a_setting_that_is_missing_or_wrong_is_posted_once_beside_the_runs_that_
     cursor = tick(pipeline, cursor)
     (text,) = receiver.texts
     assert run_id in text
-    assert says in text
+    assert message in text
     assert "wrong@" not in text
 
 
@@ -356,7 +356,7 @@ def test_it_is_off_until_an_address_is_set(
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"), [(302, EtlError), (404, EtlError), (500, Unavailable)]
+    ("answer", "error"), [(302, EtlError), (404, EtlError), (500, ServiceUnavailable)]
 )
 def test_a_webhook_that_refuses_is_told_without_its_address(
     receiver: Receiver, answer: int, error: type[Exception]
@@ -370,6 +370,6 @@ def test_a_webhook_that_refuses_is_told_without_its_address(
 
 def test_a_webhook_that_is_not_there_is_told_without_its_address() -> None:
     webhook = Webhook(SecretStr(Receiver(port=1).url), retry_seconds=0)
-    with pytest.raises(Unavailable, match="ConnectionError") as raised:
+    with pytest.raises(ServiceUnavailable, match="ConnectionError") as raised:
         webhook.post("hello")
     assert "SECRET" not in "".join(traceback.format_exception(raised.value))

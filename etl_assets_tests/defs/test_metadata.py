@@ -55,10 +55,10 @@ def test_a_day_says_which_object_it_came_from(pipeline: Pipeline) -> None:
 
 
 def test_a_check_that_passed_says_what_it_compared(pipeline: Pipeline) -> None:
-    said = check_metadata(pipeline, pipeline.run(MONDAY, TUESDAY))
+    metadata = check_metadata(pipeline, pipeline.run(MONDAY, TUESDAY))
     compared = {"days": f"{MONDAY} to {TUESDAY} (2 days)", "orders": 3, "revenue": 150.0}
     for check in CHECKS:
-        assert said[check] == compared, check
+        assert metadata[check] == compared, check
 
 
 def test_the_view_shows_its_newest_weeks_and_charts_of_them(pipeline: Pipeline) -> None:

@@ -15,8 +15,8 @@ from etl_assets.clients.transactions import loading
 from etl_assets.definitions import build_defs
 from etl_assets.defs.jobs import ORDER_INCREMENT, ORDER_REPORT_JOB
 from etl_assets.defs.run_queue import planned_tags
+from etl_assets.embedded.services import EmbeddedServices
 from etl_assets.embedded.simulator import Fault, GivenFiles
-from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets.planning import attempts
 from etl_assets.settings import PartitionSettings
 from etl_assets.source.raw_file import RawFile
@@ -267,12 +267,12 @@ def test_a_source_that_refuses_is_said_with_what_to_do(
 
 
 def test_a_file_that_is_missing_is_said_with_what_to_do(
-    pipeline: Pipeline, world: EmbeddedWorld
+    pipeline: Pipeline, services: EmbeddedServices
 ) -> None:
     found = pipeline.source.find_next(TUESDAY)
     assert isinstance(found, RawFile)
     bucket, key = bucket_and_key(found.stored.uri)
-    world.object_store.client().delete_object(Bucket=bucket, Key=key)
+    services.object_store.client().delete_object(Bucket=bucket, Key=key)
     reason = why_not(pipeline)
     assert f"{TUESDAY}: the increment's file is not in the object store" in reason
     assert "What to do: have the source put the file there" in reason

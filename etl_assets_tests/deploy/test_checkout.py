@@ -36,7 +36,7 @@ def variables(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("command", "says"),
+    ("command", "message"),
     [
         ("dg check defs", "All definitions loaded successfully."),
         ("dg list defs --json", '"staging/user_order_log"'),
@@ -44,7 +44,7 @@ def variables(tmp_path: Path) -> dict[str, str]:
     ],
 )
 def test_the_definitions_load_in_a_fresh_checkout(
-    checkout: Path, variables: dict[str, str], command: str, says: str
+    checkout: Path, variables: dict[str, str], command: str, message: str
 ) -> None:
     done = subprocess.run(
         command.split(),
@@ -57,7 +57,7 @@ def test_the_definitions_load_in_a_fresh_checkout(
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert says in done.stdout
+    assert message in done.stdout
 
 
 @pytest.mark.parametrize("command", ["dagster dev", "dg dev"])

@@ -37,16 +37,18 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 def test_the_image_has_a_normal_user_and_nothing_of_the_machine(engine: Engine) -> None:
-    def says(*command: str) -> str:
+    def output_of(*command: str) -> str:
         return engine.compose("run", "--rm", "--no-deps", "--entrypoint=", "migrate", *command)
 
-    assert says("id", "--user", "--name").strip() == "etl"
-    assert "index" not in says("env").lower()
+    assert output_of("id", "--user", "--name").strip() == "etl"
+    assert "index" not in output_of("env").lower()
     settings = "find / -xdev '(' -name pip.conf -o -name uv.toml -o -name .env ')' 2>&1"
-    assert "\n/" not in says("sh", "-c", f"echo; {settings} | grep -v 'Permission denied'; true")
-    assert "PostgreSQL" in says("pg_dump", "--version")
-    assert says("sh", "-c", "etl-assets --version && dagster --version && celery --version")
-    assert "Permission denied" in says("sh", "-c", "touch /opt/code/new 2>&1 || true")
+    assert "\n/" not in output_of(
+        "sh", "-c", f"echo; {settings} | grep -v 'Permission denied'; true"
+    )
+    assert "PostgreSQL" in output_of("pg_dump", "--version")
+    assert output_of("sh", "-c", "etl-assets --version && dagster --version && celery --version")
+    assert "Permission denied" in output_of("sh", "-c", "touch /opt/code/new 2>&1 || true")
 
 
 def test_the_demo_comes_through_the_killing_of_each_of_its_containers(engine: Engine) -> None:

@@ -5,9 +5,9 @@ from datetime import date, timedelta
 import psycopg
 
 from etl_assets.days import days_between
+from etl_assets.embedded.services import ROWS_PER_DAY, SEED
 from etl_assets.embedded.simulator import GeneratedOrders, GivenFiles
 from etl_assets.embedded.simulator.content import ORDER_LOG
-from etl_assets.embedded.world import ROWS_PER_DAY, SEED
 from etl_assets_tests.properties import oracle
 from etl_assets_tests.support.pipeline import holding, mart_tables
 

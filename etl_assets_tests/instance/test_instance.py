@@ -25,10 +25,10 @@ from etl_assets_tests.conftest import MakeDatabase
 @dg.job
 def anything() -> None:
     @dg.op
-    def say() -> None:
+    def write() -> None:
         sys.stdout.write("said")
 
-    say()
+    write()
 
 
 def test_nothing_that_dagster_keeps_is_on_the_local_disk(
@@ -83,10 +83,10 @@ def test_what_a_run_says_is_kept_in_any_alphabet(
     @dg.job
     def in_russian() -> None:
         @dg.op
-        def say(context: dg.OpExecutionContext) -> None:
+        def write(context: dg.OpExecutionContext) -> None:
             context.log.info("Готово")
 
-        say()
+        write()
 
     if where == "environment":
         environment.setenv("PGCLIENTENCODING", "LATIN1")

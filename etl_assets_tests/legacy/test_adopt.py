@@ -390,20 +390,20 @@ def test_its_password_is_shown_nowhere(
     assert "sees the password" not in etl("adopt").output
     environment.delenv("OLD_WAREHOUSE_URL")
     environment.setenv("PGPASSWORD", password)
-    for url, says, code in [
+    for url, message, code in [
         (old.url, "Who lists this machine's processes sees the password in OLD_URL", 0),
         (old.url.replace(f":{password}", ""), "Nothing to adopt", 0),
         (old.url.replace(password, password + "x"), "password authentication failed", 1),
         (old.url.replace(password, password + "/"), "OLD_WAREHOUSE_URL is malformed", 2),
     ]:
         shown = etl("adopt", url, code=code).output
-        assert says in shown
+        assert message in shown
         assert password not in shown
 
 
 @pytest.mark.usefixtures("pipeline")
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ("DROP TABLE mart.d_item", "The old database lacks mart.d_item. Check that OLD_URL names"),
         ("ALTER TABLE mart.f_sales DROP city_id", "lacks mart.f_sales (city_id). Check"),
@@ -419,10 +419,10 @@ def test_its_password_is_shown_nowhere(
     ],
 )
 def test_what_is_no_old_database_is_refused(
-    etl: Etl, old: OldPipeline, change: str, says: str
+    etl: Etl, old: OldPipeline, change: str, message: str
 ) -> None:
     old.query(change)
-    assert says in etl("adopt", code=1).stderr
+    assert message in etl("adopt", code=1).stderr
 
 
 def test_an_empty_old_database(etl: Etl, pipeline: Pipeline, old: OldPipeline) -> None:

@@ -90,7 +90,9 @@ def differences(etl: Etl, *options: object) -> dict[tuple[str, str], tuple[Any, 
 
 def of_day(day: date, found: dict[tuple[str, str], tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
     """Return what differs in a day, by figure."""
-    return {figure: said for (when, figure), said in found.items() if when == f"day {day}"}
+    return {
+        figure: found_there for (when, figure), found_there in found.items() if when == f"day {day}"
+    }
 
 
 def test_nothing_differs(etl: Etl, same: OldPipeline, pipeline: Pipeline) -> None:
@@ -292,8 +294,8 @@ def test_a_view_that_shows_something_else(etl: Etl, same: OldPipeline) -> None:
 def test_it_says_which_of_the_two_can_not_be_read(etl: Etl, same: OldPipeline) -> None:
     same.query("ALTER TABLE mart.f_sales RENAME TO sales")
     same.query("CREATE VIEW mart.f_sales AS SELECT *, 1 / (id - id) AS price FROM mart.sales")
-    said = etl("compare", code=1).stderr.splitlines()
-    assert said == ["Comparing …", "The old database says: DivisionByZero (SQLSTATE 22012)"]
+    lines = etl("compare", code=1).stderr.splitlines()
+    assert lines == ["Comparing …", "The old database says: DivisionByZero (SQLSTATE 22012)"]
 
 
 def test_as_csv_and_as_tables(etl: Etl, same: OldPipeline, environment: pytest.MonkeyPatch) -> None:

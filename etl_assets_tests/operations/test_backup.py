@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from etl_assets.embedded.postgres import EmbeddedPostgres, programs
-from etl_assets.embedded.world import EmbeddedWorld
+from etl_assets.embedded.services import EmbeddedServices
 from etl_assets.package_files import package_file
 from etl_assets_tests.conftest import MakeDatabase
 from etl_assets_tests.properties.oracle import TABLE_COLUMNS
@@ -34,11 +34,11 @@ def dagster_url(url: str) -> str:
 
 @pytest.fixture
 def owner(
-    world: EmbeddedWorld, pipeline: Pipeline, environment: pytest.MonkeyPatch
+    services: EmbeddedServices, pipeline: Pipeline, environment: pytest.MonkeyPatch
 ) -> pytest.MonkeyPatch:
     """Makes the warehouse's owner the user, and sets what a test changes in the environment."""
     database = urlsplit(os.environ["WAREHOUSE_URL"]).path.removeprefix("/")
-    environment.setenv("WAREHOUSE_URL", world.postgres.url(database))
+    environment.setenv("WAREHOUSE_URL", services.postgres.url(database))
     # PostgreSQL's client programs of the server's version; the machine's own may be older.
     environment.setenv("PATH", f"{programs()}:{os.environ['PATH']}")
     assert pipeline.loads() == []
@@ -155,12 +155,12 @@ def test_a_wrong_password_is_refused_and_not_said(
     parts = urlsplit(os.environ["WAREHOUSE_URL"])
     netloc = f"{parts.username}:a-wrong-one@{parts.hostname}:{parts.port}"
     owner.setenv("WAREHOUSE_URL", urlunsplit(parts._replace(netloc=netloc)))
-    for command, says in {
+    for command, message in {
         "backup": "pg_dump of warehouse.dump failed",
         "restore": "The database for warehouse.dump can't be opened",
     }.items():
         failed = etl(command, tmp_path / "saved", code=1).output
-        assert says in failed
+        assert message in failed
         assert "password authentication failed" in failed
         assert "a-wrong-one" not in failed
     assert [file.name for file in (tmp_path / "saved").iterdir()] == ["warehouse.dump"]

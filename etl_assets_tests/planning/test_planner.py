@@ -20,8 +20,8 @@ from etl_assets.definitions import build_defs
 from etl_assets.defs.assets.common import STAGING
 from etl_assets.defs.jobs import ORDER_BACKFILL, ORDER_INCREMENT, ORDER_REPORT_JOB
 from etl_assets.defs.run_queue import report_tags
+from etl_assets.embedded.services import EmbeddedServices
 from etl_assets.embedded.simulator import Fault, GivenFiles
-from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets.planning.expected import expected_days
 from etl_assets.planning.planner import AskForReport, Blocked, Load, Planner, Unavailable, Wait
 from etl_assets.settings import PartitionSettings
@@ -245,12 +245,12 @@ def test_a_day_that_the_source_no_longer_has_needs_somebody(pipeline: Pipeline) 
     assert pipeline.planner().next() == Load(TUESDAY)
 
 
-def take_away(pipeline: Pipeline, world: EmbeddedWorld, day: date) -> Callable[[], None]:
+def take_away(pipeline: Pipeline, services: EmbeddedServices, day: date) -> Callable[[], None]:
     """Delete the file that holds a day; return what puts it back."""
     found = pipeline.source.find_next(day)
     assert isinstance(found, RawFile)
     bucket, key = bucket_and_key(found.stored.uri)
-    client = world.object_store.client()
+    client = services.object_store.client()
     body = client.get_object(Bucket=bucket, Key=key)["Body"].read()
     client.delete_object(Bucket=bucket, Key=key)
     return lambda: client.put_object(Bucket=bucket, Key=key, Body=body)
@@ -273,7 +273,7 @@ def take_away(pipeline: Pipeline, world: EmbeddedWorld, day: date) -> Callable[[
 )
 def test_a_file_that_is_missing_blocks_until_it_is_there(
     pipeline: Pipeline,
-    world: EmbeddedWorld,
+    services: EmbeddedServices,
     *,
     loaded: list[date],
     staged: list[date],
@@ -285,7 +285,7 @@ def test_a_file_that_is_missing_blocks_until_it_is_there(
         pipeline.load(each)
     for each in staged:
         pipeline.stage(each)
-    put_back = take_away(pipeline, world, day)
+    put_back = take_away(pipeline, services, day)
     decision = pipeline.planner().next()
     assert isinstance(decision, Blocked)
     assert decision.why.startswith(f"{day}: {why}")

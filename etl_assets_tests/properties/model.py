@@ -198,12 +198,12 @@ class Model:
     def _loses_all(self, day: date, version: Version) -> bool:
         """Return whether the version takes all its orders from a day, without saying so."""
         reading = read(version.delivery)
-        says_so = version.address.increment is not None and not reading.rows
+        is_empty_increment = version.address.increment is not None and not reading.rows
         return (
             day in self.staged
             and bool(read(self.staged[day].delivery).orders_of(day))
             and not reading.orders_of(day)
-            and not says_so
+            and not is_empty_increment
         )
 
     def make_mart(self, days: Collection[date], *, planned: bool = False) -> None:

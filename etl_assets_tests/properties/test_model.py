@@ -235,11 +235,11 @@ class Run:
     """A run that loads days: its steps for the pipeline, and for the model."""
 
     steps: Sequence[Callable[[], object]]
-    says: Sequence[model.Step]
+    model_steps: Sequence[model.Step]
 
     def only(self, first: int, last: int | None = None) -> "Run":
         """Return the run with some of its steps."""
-        return Run(self.steps[first:last], self.says[first:last])
+        return Run(self.steps[first:last], self.model_steps[first:last])
 
 
 def loading(
@@ -326,8 +326,8 @@ class Histories(RuleBasedStateMachine):
     )
     def begin(self, content: Content, length: int, increments: dict[date, Content]) -> None:
         self.fresh_report(0, length, content)
-        for day, says in increments.items():
-            self.deliver(day, says)
+        for day, delivered in increments.items():
+            self.deliver(day, delivered)
 
     @rule(offset=st.integers(0, 4), length=st.integers(1, 3), content=some_content)
     def fresh_report(self, offset: int, length: int, content: Content) -> None:
@@ -350,7 +350,7 @@ class Histories(RuleBasedStateMachine):
     @rule(day=st.sampled_from(DAYS), content=some_content)
     def deliver(self, day: date, content: Content) -> None:
         """Say something else of a day from now on; what the source has written stays."""
-        self.model.answers[day] = self._says(day, content)
+        self.model.answers[day] = self._replace(day, content)
 
     @precondition(lambda self: self.model.answers)
     @rule(data=st.data(), edits=st.none() | some_edits)
@@ -359,10 +359,10 @@ class Histories(RuleBasedStateMachine):
         day = data.draw(st.sampled_from(sorted(self.model.answers)))
         earlier = self.contents[day]
         content = earlier[-1].edited(edits) if edits else earlier[-2:][0]
-        self.model.redeliver(day, self._says(day, content))
+        self.model.redeliver(day, self._replace(day, content))
         self.pipeline.simulator.redeliver(day)
 
-    def _says(self, day: date, content: Content) -> bytes:
+    def _replace(self, day: date, content: Content) -> bytes:
         self.contents.setdefault(day, []).append(content)
         self.pipeline.files.increments[day] = content.of([day])
         return self.pipeline.files.increments[day]
@@ -442,9 +442,9 @@ class Histories(RuleBasedStateMachine):
         error = failure(run)
         killed = self.bench.severing.has_severed
         note(f"killed: {killed}, {error!r}")
-        outcomes = [self.model.copy() for _ in range(len(run.says) + 1)]
+        outcomes = [self.model.copy() for _ in range(len(run.model_steps) + 1)]
         for done, outcome in enumerate(outcomes):
-            goes(run.says[:done], outcome)
+            goes(run.model_steps[:done], outcome)
         self.is_one_of(outcomes if killed else outcomes[-1:])
 
     @rule(data=st.data(), message=st.integers(0, 90), answered=st.booleans())
@@ -472,8 +472,10 @@ class Histories(RuleBasedStateMachine):
         with ThreadPoolExecutor(2) as pool:
             note(str(list(pool.map(failure, (first, second)))))
         outcomes: list[Model] = []
-        for places in combinations(range(len(first.says) + len(second.says)), len(first.says)):
-            outcome = interleaved(self.model.copy(), first.says, second.says, places)
+        for places in combinations(
+            range(len(first.model_steps) + len(second.model_steps)), len(first.model_steps)
+        ):
+            outcome = interleaved(self.model.copy(), first.model_steps, second.model_steps, places)
             if outcome not in outcomes:
                 outcomes.append(outcome)
         self.is_one_of(outcomes)
@@ -483,7 +485,7 @@ class Histories(RuleBasedStateMachine):
     def runs(self, run: Run) -> None:
         """Do the run, and what the model says that it does."""
         error = failure(run)
-        fails = goes(run.says, self.model)
+        fails = goes(run.model_steps, self.model)
         note(repr(error))
         assert type(error) is (_ERRORS[fails] if fails else type(None))
         self.is_one_of([self.model])

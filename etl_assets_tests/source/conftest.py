@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from etl_assets.embedded.services import EmbeddedServices
 from etl_assets.embedded.simulator import Fault, GivenFiles
-from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets.source.catalog import Choice
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.support.files import (
@@ -78,5 +78,5 @@ class Bucket:
 
 
 @pytest.fixture
-def bucket(world: EmbeddedWorld) -> Bucket:
-    return Bucket(world.object_store.client())
+def bucket(services: EmbeddedServices) -> Bucket:
+    return Bucket(services.object_store.client())

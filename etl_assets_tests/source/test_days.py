@@ -67,8 +67,8 @@ def test_a_report_is_looked_at_once_for_all_its_days(
 
 
 def test_without_any_report_no_day_is_known(pipeline: Pipeline) -> None:
-    says = f"{MONDAY}: no report was asked for yet. What to do: etl-assets backfill"
-    with pytest.raises(DayNotInSource, match=says):
+    message = f"{MONDAY}: no report was asked for yet. What to do: etl-assets backfill"
+    with pytest.raises(DayNotInSource, match=message):
         pipeline.source.find([MONDAY], Choice.recorded)
 
 

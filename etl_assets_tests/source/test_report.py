@@ -5,7 +5,7 @@ import math
 import pytest
 
 from etl_assets.embedded.simulator import Fault
-from etl_assets.errors import EtlError, Unavailable
+from etl_assets.errors import EtlError, ServiceUnavailable
 from etl_assets_tests.source.conftest import REPORT, answer, report_on
 from etl_assets_tests.support.files import MONDAY, TUESDAY
 from etl_assets_tests.support.pipeline import Pipeline, calls
@@ -47,7 +47,7 @@ def test_polling_gives_up_after_a_time_and_goes_on_with_the_same_task(
 ) -> None:
     monkeypatch.setenv("ETL_POLL_TIMEOUT_SECONDS", "0.1")
     pipeline.simulator.report_seconds = math.inf
-    with pytest.raises(Unavailable) as refusal:
+    with pytest.raises(ServiceUnavailable) as refusal:
         wait_for_report(pipeline)
     ((task_id,),) = pipeline.query("SELECT task_id FROM etl.report")
     assert f"The report of task {task_id} is still RUNNING after 0.1 s" in str(refusal.value)
@@ -69,7 +69,7 @@ def test_a_task_is_stored_before_it_is_polled(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (answer("/get_report", status="FAILED"), "says 'FAILED' of task"),
         (answer("/get_report"), "without a report_id, start_day and end_date that make sense"),
@@ -80,14 +80,14 @@ def test_a_task_is_stored_before_it_is_polled(pipeline: Pipeline) -> None:
     ],
 )
 def test_a_report_that_will_never_be_ready_says_how_to_get_another(
-    pipeline: Pipeline, body: Fault, said: str
+    pipeline: Pipeline, body: Fault, message: str
 ) -> None:
     pipeline.simulator.faults.add(body)
     with pytest.raises(EtlError) as refusal:
         wait_for_report(pipeline)
-    assert said in str(refusal.value)
+    assert message in str(refusal.value)
     assert "etl-assets backfill --new-report" in str(refusal.value)
-    assert not isinstance(refusal.value, Unavailable)
+    assert not isinstance(refusal.value, ServiceUnavailable)
     wait_for_report(pipeline, new=True)
     assert len(pipeline.source.reports()) == 1
 

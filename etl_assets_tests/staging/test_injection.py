@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from etl_assets.embedded.services import EmbeddedServices
 from etl_assets.embedded.simulator import Fault, GivenFiles
-from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.support.files import COLUMNS, MONDAY, TUESDAY, csv_file, order
 from etl_assets_tests.support.pipeline import Pipeline, Row, holding
@@ -78,14 +78,16 @@ def test_a_value_of_any_field_stays_a_value(pipeline: Pipeline) -> None:
 
 # The store itself takes no key with a backslash.
 @pytest.mark.parametrize("text", [text for text in HOSTILE if "\\" not in text])
-def test_an_id_of_the_api_stays_an_id(pipeline: Pipeline, world: EmbeddedWorld, text: str) -> None:
+def test_an_id_of_the_api_stays_an_id(
+    pipeline: Pipeline, services: EmbeddedServices, text: str
+) -> None:
     before = schema(pipeline)
     pipeline.load(MONDAY)
     body = csv_file(order(TUESDAY))
     key = f"cohort_23/{pipeline.report_api.nickname}/project/{text}/user_order_log_inc.csv"
-    world.object_store.client().put_object(Bucket="s3-sprint3", Key=key, Body=body)
-    said = {"status": "SUCCESS", "data": {"increment_id": text, "s3_path": {}}}
-    pipeline.simulator.faults.add(Fault("/get_increment", status=200, body=json.dumps(said)))
+    services.object_store.client().put_object(Bucket="s3-sprint3", Key=key, Body=body)
+    answer = {"status": "SUCCESS", "data": {"increment_id": text, "s3_path": {}}}
+    pipeline.simulator.faults.add(Fault("/get_increment", status=200, body=json.dumps(answer)))
     pipeline.load(TUESDAY)
     assert pipeline.loads("increment_id, uri")[1] == (text, f"s3://s3-sprint3/{key}")
     pipeline.files.increments[TUESDAY] = body

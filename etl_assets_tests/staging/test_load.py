@@ -116,13 +116,14 @@ def test_a_larger_share_of_wrong_rows_than_is_allowed_refuses_the_load(
         return
     with pytest.raises(FileRefused) as refusal:
         pipeline.stage(MONDAY)
-    said = str(refusal.value)
+    message = str(refusal.value)
     assert (
-        "2 of 100 rows of the file are wrong, duplicates left out, more than the share of " in said
+        "2 of 100 rows of the file are wrong, duplicates left out, more than the share of "
+        in message
     )
-    assert "0.01 (ETL_MAX_REJECTED_SHARE). " in said
-    assert "quantity is not above zero (2 rows, the first in line 100)" in said
-    assert "user_order_log_inc.csv" in said
+    assert "0.01 (ETL_MAX_REJECTED_SHARE). " in message
+    assert "quantity is not above zero (2 rows, the first in line 100)" in message
+    assert "user_order_log_inc.csv" in message
     pipeline.stage(MONDAY, max_rejected_share=0.02)
     assert len(pipeline.staged()) == 98
 
@@ -218,11 +219,12 @@ def test_an_increment_of_rejected_rows_alone_replaces_a_day_only_if_that_is_allo
     pipeline.simulator.redeliver(MONDAY, csv_file(*rows))
     with pytest.raises(FileRefused) as refusal:
         pipeline.load(MONDAY, max_rejected_share=1)
-    said = str(refusal.value)
+    message = str(refusal.value)
     assert (
-        "user_order_log_inc.csv gives no orders for 2024-02-26 (rows read: 1, rejected: 1)" in said
+        "user_order_log_inc.csv gives no orders for 2024-02-26 (rows read: 1, rejected: 1)"
+        in message
     )
-    assert "etl-assets backfill --from 2024-02-26 --to 2024-02-26 --allow-empty" in said
+    assert "etl-assets backfill --from 2024-02-26 --to 2024-02-26 --allow-empty" in message
     pipeline.holds(expected)
     assert pipeline.rejected() == []
     assert len(pipeline.loads()) == 1

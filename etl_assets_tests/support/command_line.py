@@ -41,7 +41,7 @@ def program(*arguments: object) -> Generator["subprocess.Popen[str]"]:
             process.kill()
 
 
-def says(process: "subprocess.Popen[str]", beginning: str) -> str:
+def read_until_line(process: "subprocess.Popen[str]", beginning: str) -> str:
     """Read the program's standard error up to a line that begins so; return what was read."""
     assert process.stderr
     read = ""

@@ -10,8 +10,8 @@ import requests
 
 from etl_assets.embedded.dagster_servers import DagsterServers
 from etl_assets.embedded.ports import free_ports
+from etl_assets.embedded.services import EmbeddedServices
 from etl_assets.embedded.simulator import GivenFiles
-from etl_assets.embedded.world import EmbeddedWorld
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.defs.test_definitions import GRAPH
 from etl_assets_tests.support.files import MONDAY, TUESDAY, csv_file, order
@@ -45,12 +45,12 @@ def browser() -> Iterator[Any]:
 
 
 def test_a_range_chosen_in_the_dialog_is_loaded_by_one_run_that_the_pages_show(
-    browser: Any, world: EmbeddedWorld, open_pipeline: OpenPipeline, tmp_path: Path
+    browser: Any, services: EmbeddedServices, open_pipeline: OpenPipeline, tmp_path: Path
 ) -> None:
     rows = [order(MONDAY, "a"), order(TUESDAY, "b"), order(TUESDAY, "c")]
     pipeline = open_pipeline(GivenFiles(csv_file(*rows), (MONDAY, TUESDAY)))
     (port,) = free_ports(1)
-    with DagsterServers(tmp_path / "dagster", port, world.dagster_environment()) as servers:
+    with DagsterServers(tmp_path / "dagster", port, services.dagster_environment()) as servers:
         window = ui.DagsterUi.open(browser, servers.url, width=1440, height=1100)
         backfill = window.launch(window.choose_days("order_backfill", MONDAY, TUESDAY))
         (run,) = finished_runs(servers.url, backfill)

@@ -82,8 +82,8 @@ def mart_assets(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         # A run of checks alone tries to load nothing.
         part = attempt if context.selected_asset_keys else step
-        with part(context, warehouse) as house:
-            make = _load(context, house) if context.selected_asset_keys else check_all(house)
+        with part(context, warehouse) as database:
+            make = _load(context, database) if context.selected_asset_keys else check_all(database)
             yield from (result for result in make if _is_selected(context, result))
 
     return mart
@@ -101,21 +101,23 @@ def _is_selected(
 
 
 def _load(
-    context: dg.AssetExecutionContext, house: Warehouse
+    context: dg.AssetExecutionContext, database: Warehouse
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     days = days_of(context.run)
-    staged = house.rows("staging/staged_days")
+    staged = database.rows("staging/staged_days")
     of_days = [row for row in staged if row["partition_day"] in set(days)]
-    attempts.record_objects(house, of_days, context.run.run_id)
+    attempts.record_objects(database, of_days, context.run.run_id)
     try:
-        load = load_mart(house, days, run_id=context.run.run_id, only_unloaded=is_planned(context))
+        load = load_mart(
+            database, days, run_id=context.run.run_id, only_unloaded=is_planned(context)
+        )
     except Offences as offences:
         reason = f"The mart was left as it was: {offences}. The checks' metadata has the figures"
-        attempts.fail(house, context.run.run_id, reason, refused=True)
+        attempts.fail(database, context.run.run_id, reason, refused=True)
         yield from check_results(offences.found, {"days": format_days(days)})
         raise dg.Failure(reason) from None
-    of_tables = house.run(lambda connection: _describe(connection, days[-1]))
-    history = house.rows("mart/load_history", {"days": days})
+    of_tables = database.run(lambda connection: _describe(connection, days[-1]))
+    history = database.rows("mart/load_history", {"days": days})
     _add_metadata(context, days, load, history, of_tables)
     for table in TABLES:
         yield dg.MaterializeResult(asset_key=mart_key(table))

@@ -49,8 +49,8 @@ def order_report(
     A report that is there already is used again; `new_report` asks for another, which never
     rewrites days that are loaded.
     """
-    with _attempt(context, warehouse) as house:
-        source = Source(house, report_api.connect(), object_store.connect())
+    with _attempt(context, warehouse) as database:
+        source = Source(database, report_api.connect(), object_store.connect())
         report = source.ensure_report(
             new=config.new_report,
             on_wait=lambda task_id: context.log.info(f"Waiting for the report of task {task_id}"),

@@ -57,16 +57,16 @@ def raw_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDef
         A day that was loaded before is looked for where it was loaded from. If the source lacks any
         of the run's days, the run stops here and names them.
         """
-        with attempt(context, warehouse) as house:
-            source = Source(house, report_api.connect(), object_store.connect())
+        with attempt(context, warehouse) as database:
+            source = Source(database, report_api.connect(), object_store.connect())
             found = locate(
-                house,
+                database,
                 source,
                 days_of(context.run),
                 run_id=context.run.run_id,
                 choice=config.report,
             )
-            attempts.record_objects(house, [_object(file) for file in found], context.run.run_id)
+            attempts.record_objects(database, [_object(file) for file in found], context.run.run_id)
         for file in found:
             add_day_metadata(context, RAW, file.partition_day, _metadata(file))
         return dg.MaterializeResult()

@@ -64,8 +64,8 @@ def f_customer_retention(
     def read(connection: Connection) -> tuple[list[dict[str, Any]], dg.TableSchema]:
         return rows(connection, "mart/retention"), table_schema(connection, _TABLE)
 
-    with step(context, warehouse) as house:
-        weeks, schema = house.run(read)
+    with step(context, warehouse) as database:
+        weeks, schema = database.run(read)
     columns = [column.name for column in schema.columns]
     return dg.MaterializeResult(
         metadata={

@@ -88,11 +88,11 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
 
         days = days_of(context.run)
         run_ids = [context.run.run_id, *_runs_done_again(context)]
-        with attempt(context, warehouse) as house:
-            found = house.rows("source/raw_files", {"days": days, "run_ids": run_ids})
-            attempts.record_objects(house, found, context.run.run_id)
+        with attempt(context, warehouse) as database:
+            found = database.rows("source/raw_files", {"days": days, "run_ids": run_ids})
+            attempts.record_objects(database, found, context.run.run_id)
             staged = stage(
-                house,
+                database,
                 object_store.connect(),
                 days,
                 run_id=context.run.run_id,
@@ -101,8 +101,8 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
                 max_rejected_share=LoadSettings.read().max_rejected_share,
                 allow_empty=config.allow_empty,
             )
-            schema = house.run(lambda connection: table_schema(connection, _TABLE))
-            sample = table_sample(house.rows("staging/sample", {"day": days[-1]}))
+            schema = database.run(lambda connection: table_schema(connection, _TABLE))
+            sample = table_sample(database.rows("staging/sample", {"day": days[-1]}))
         _add_metadata(context, days, staged, {"dagster/column_schema": schema, "sample": sample})
         yield dg.MaterializeResult(check_results=list(_check_results(context, staged)))
 

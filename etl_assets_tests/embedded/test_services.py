@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from etl_assets.embedded.folder import FolderInUse
-from etl_assets.embedded.world import EmbeddedWorld
+from etl_assets.embedded.services import EmbeddedServices
 from etl_assets.errors import ConfigurationError
 from etl_assets_tests.support.processes import (
     AS_A_NORMAL_USER,
@@ -27,11 +27,11 @@ HOLD = """
 import sys
 from pathlib import Path
 import psycopg
-from etl_assets.embedded.world import EmbeddedWorld
-with EmbeddedWorld(Path(sys.argv[1]), rows_per_day=50, report_seconds=0) as world:
-    with psycopg.connect(world.environment()["WAREHOUSE_URL"]) as connection:
+from etl_assets.embedded.services import EmbeddedServices
+with EmbeddedServices(Path(sys.argv[1]), rows_per_day=50, report_seconds=0) as services:
+    with psycopg.connect(services.environment()["WAREHOUSE_URL"]) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS kept (word text)")
-    world.object_store.client().put_object(Bucket="s3-sprint3", Key="kept", Body=b"kept")
+    services.object_store.client().put_object(Bucket="s3-sprint3", Key="kept", Body=b"kept")
     print("ready", flush=True)
     sys.stdin.read()
 """
@@ -39,33 +39,33 @@ with EmbeddedWorld(Path(sys.argv[1]), rows_per_day=50, report_seconds=0) as worl
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose world was killed with `kill -9` while it ran."""
-    folder = tmp_path_factory.mktemp("world")
+    """A folder whose services were killed with `kill -9` while it ran."""
+    folder = tmp_path_factory.mktemp("services")
     with program(HOLD, folder) as holder:
         with pytest.raises(FolderInUse, match=rf"process {holder.pid} is using it"):
-            EmbeddedWorld(folder).start()
+            EmbeddedServices(folder).start()
         with pytest.raises(FolderInUse):
-            EmbeddedWorld(folder).delete()
+            EmbeddedServices(folder).delete()
         kill(holder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def world(folder: Path) -> Iterator[EmbeddedWorld]:
-    with EmbeddedWorld(folder) as world:
-        yield world
+def services(folder: Path) -> Iterator[EmbeddedServices]:
+    with EmbeddedServices(folder) as services:
+        yield services
 
 
-def test_a_start_right_after_kill_9_finds_everything_as_it_was(world: EmbeddedWorld) -> None:
-    environment = world.environment()
+def test_a_start_right_after_kill_9_finds_everything_as_it_was(services: EmbeddedServices) -> None:
+    environment = services.environment()
     with psycopg.connect(environment["WAREHOUSE_URL"]) as connection:
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
-    client = world.object_store.client()
+    client = services.object_store.client()
     assert client.get_object(Bucket="s3-sprint3", Key="kept")["Body"].read() == b"kept"
 
 
-def test_its_environment_is_enough_to_reach_everything(world: EmbeddedWorld) -> None:
-    environment = world.environment()
+def test_its_environment_is_enough_to_reach_everything(services: EmbeddedServices) -> None:
+    environment = services.environment()
     headers = {
         "X-Nickname": environment["REPORT_API_NICKNAME"],
         "X-Cohort": environment["REPORT_API_COHORT"],
@@ -85,34 +85,36 @@ def test_its_environment_is_enough_to_reach_everything(world: EmbeddedWorld) -> 
     )
     assert client.head_bucket(Bucket="s3-sprint3")
     dagster = environment["WAREHOUSE_URL"].replace("/warehouse", "/dagster")
-    assert dagster == world.postgres.url("dagster")
+    assert dagster == services.postgres.url("dagster")
     psycopg.connect(dagster).close()
 
 
-def test_its_day_is_that_of_the_first_start_in_moscow(world: EmbeddedWorld, folder: Path) -> None:
+def test_its_day_is_that_of_the_first_start_in_moscow(
+    services: EmbeddedServices, folder: Path
+) -> None:
     kept = json.loads((folder / "world.json").read_text())
     today = datetime.now(ZoneInfo("Europe/Moscow")).date()
     assert kept["today"] in {str(today), str(today - timedelta(days=1))}
-    environment = world.environment()
+    environment = services.environment()
     assert environment["ETL_TIMEZONE"] == "Europe/Moscow"
-    assert environment["ETL_START_DATE"] == str(world.simulator.today - timedelta(days=30))
-    assert environment["ETL_END_DATE"] == str(world.simulator.today - timedelta(days=1))
+    assert environment["ETL_START_DATE"] == str(services.simulator.today - timedelta(days=30))
+    assert environment["ETL_END_DATE"] == str(services.simulator.today - timedelta(days=1))
 
 
 def test_an_older_folder_keeps_its_day_and_refuses_other_orders(tmp_path: Path) -> None:
     kept = {"today": "2024-03-04", "seed": 1, "rows_per_day": 50}
     (tmp_path / "world.json").write_text(json.dumps(kept))
     with pytest.raises(ConfigurationError, match="rows_per_day=50"):
-        EmbeddedWorld(tmp_path, rows_per_day=51).start()
-    with EmbeddedWorld(tmp_path, rows_per_day=50) as world:
-        assert world.environment()["ETL_END_DATE"] == "2024-03-03"
-    world.delete()
+        EmbeddedServices(tmp_path, rows_per_day=51).start()
+    with EmbeddedServices(tmp_path, rows_per_day=50) as services:
+        assert services.environment()["ETL_END_DATE"] == "2024-03-03"
+    services.delete()
     assert not tmp_path.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the other tests are about a normal user then")
 def test_a_normal_user_can_start_it_and_sigterm_ends_all_of_it(tmp_path: Path) -> None:
-    folder = tmp_path / "world"
+    folder = tmp_path / "services"
     with program(HOLD, folder, prefix=AS_A_NORMAL_USER) as holder:
         holder.send_signal(signal.SIGTERM)
         holder.wait()

@@ -13,8 +13,8 @@ from typing_extensions import override
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.definitions import build_defs
 from etl_assets.defs.jobs import ORDER_BACKFILL
+from etl_assets.embedded.services import SEED, EmbeddedServices
 from etl_assets.embedded.simulator import GeneratedOrders, SourceFiles
-from etl_assets.embedded.world import SEED, EmbeddedWorld
 from etl_assets.instance.runner import Runner
 from etl_assets.operations.migrations import migrate
 from etl_assets.settings import PartitionSettings, WarehouseSettings
@@ -39,11 +39,11 @@ class LongReport(GeneratedOrders):
 
 
 @contextmanager
-def world(folder: Path, files: SourceFiles | None = None) -> Generator[EmbeddedWorld]:
+def services(folder: Path, files: SourceFiles | None = None) -> Generator[EmbeddedServices]:
     """Start the parts, with a migrated warehouse, and set the environment to them meanwhile."""
     before = dict(os.environ)
     try:
-        with EmbeddedWorld(folder, today=TODAY, report_seconds=0, files=files) as parts:
+        with EmbeddedServices(folder, today=TODAY, report_seconds=0, files=files) as parts:
             os.environ.update(parts.environment() | parts.dagster_environment())
             migrate(Warehouse(WarehouseSettings.read().url))
             yield parts

@@ -40,15 +40,15 @@ class _Scene:
     rows_per_day: int
 
 
-class EmbeddedWorld(Startable):
+class EmbeddedServices(Startable):
     """The three servers on free ports of 127.0.0.1, started side by side.
 
     They end when the process that started them does, however it does, `kill -9` included; what was
     committed and written is there at the next start. One process at a time may use a folder.
 
     Example:
-        >>> with EmbeddedWorld(Path(".etl")) as world:
-        ...     subprocess.run(["etl-assets", "backfill"], env=os.environ | world.environment())
+        >>> with EmbeddedServices(Path(".etl")) as services:
+        ...     subprocess.run(["etl-assets", "backfill"], env=os.environ | services.environment())
 
     Attributes:
         postgres: the PostgreSQL server, with the databases `warehouse` and `dagster`.
@@ -68,7 +68,7 @@ class EmbeddedWorld(Startable):
         today: date | None = None,
         files: SourceFiles | None = None,
     ) -> None:
-        """Describe the world.
+        """Describe the services.
 
         Args:
             folder: where everything is kept; made if missing.
@@ -100,7 +100,7 @@ class EmbeddedWorld(Startable):
             shutil.rmtree(self._folder)
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that make the pipeline use this world; secrets are among them."""
+        """Return the variables that make the pipeline use them; secrets are among the values."""
         first_day, last_day = (self.simulator.today - timedelta(days=n) for n in (30, 1))
         return {
             "WAREHOUSE_URL": self.postgres.url(WAREHOUSE),
@@ -124,7 +124,7 @@ class EmbeddedWorld(Startable):
         }
 
     def dagster_environment(self) -> dict[str, str]:
-        """Return the variables that make Dagster keep its runs in this world, and set it up."""
+        """Return the variables that make Dagster use this PostgreSQL, and set up its home."""
         home = self._folder / "dagster"
         home.mkdir(exist_ok=True)
         shutil.copyfile(package_file("deploy/dagster.yaml"), home / "dagster.yaml")
