@@ -1,8 +1,8 @@
-"""The tries to load a day, as `etl.attempt` records them.
+"""The tries to load a day, recorded in `etl.attempt`.
 
-Each run writes a row when it begins a day and completes it when it ends, in short transactions of
-their own; that a day is loaded the mart's own transaction writes. A row that was never completed,
-and whose run no longer holds its lock, is that of a run that was killed: it is no try.
+A run writes a row when it begins a day and completes it when it ends, each in a short transaction.
+The outcome "loaded" is written by the mart's transaction itself. A row that is not complete, and
+whose run no longer holds its lock, belongs to a killed run and does not count as a try.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,22 +16,22 @@ from etl_assets.clients.warehouse import Warehouse
 from etl_assets.source.feeds import ORDER_LOG
 
 REPORT = "order_report"
-"""What stands for the feed where a report was asked for because of a day."""
+"""The name in place of a feed for runs that request a report because of a day."""
 
 GRACE_SECONDS = RETRY_SECONDS
-"""For so long after its server has started no run counts as killed: one that waits in a transaction
-that it tries again has lost its lock, and takes it again."""
+"""For this long after the start of the server no run counts as killed: a run that repeats its
+transaction after a restart has lost its lock, and takes it again."""
 
 _LONGEST_ERROR = 2_000
 
 
 @dataclass(frozen=True)
 class Failures:
-    """The failed tries of a day since it was loaded last.
+    """The failed tries of a day since its last load.
 
     Attributes:
-        tries: how many there were of a version of the object, or before the object was known.
-        of_version: how many were of the version.
+        tries: the tries of this version of the object, and those before the object was known.
+        of_version: the tries of this version.
         last: when the newest ended; None without any.
         ago: how long ago that was, by the warehouse's clock; None without any.
     """
@@ -44,7 +44,7 @@ class Failures:
 
 @dataclass(frozen=True)
 class Life:
-    """What the warehouse knows of a run: whether it lives, and whether one of its tries is open."""
+    """Whether a run is alive, and whether one of its tries is not complete."""
 
     is_alive: bool
     is_open: bool
@@ -53,7 +53,7 @@ class Life:
 def begin(
     warehouse: Warehouse, days: Sequence[date], run_id: str, *, feed: str = ORDER_LOG
 ) -> None:
-    """Record that the run begins to work on the days."""
+    """Record that the run begins the days."""
     warehouse.execute(
         "planning/begin_attempts", {"feed": feed, "days": list(days), "run_id": run_id}
     )
@@ -62,7 +62,7 @@ def begin(
 def record_objects(
     warehouse: Warehouse, rows: Sequence[Mapping[str, Any]], run_id: str, *, feed: str = ORDER_LOG
 ) -> None:
-    """Record the objects that the run takes its days from: rows with partition_day, uri, etag."""
+    """Record the objects of the run's days: rows with partition_day, uri, etag."""
     warehouse.execute(
         "planning/record_objects",
         {
@@ -83,7 +83,7 @@ def succeed(warehouse: Warehouse, run_id: str, *, feed: str) -> None:
 def fail(
     warehouse: Warehouse, run_id: str, error: str, *, refused: bool = False, feed: str = ORDER_LOG
 ) -> None:
-    """Complete the run's tries that are not complete yet; `error` is cut after 2,000 characters.
+    """Complete the open tries of the run. `error` is cut after 2,000 characters.
 
     Args:
         warehouse: the warehouse.
@@ -92,27 +92,27 @@ def fail(
         refused: whether the file or the figures were at fault.
         feed: the feed.
     """
-    # PostgreSQL stores neither of these.
+    # PostgreSQL can store neither NUL nor lone surrogates.
     text = error.replace("\0", "").encode(errors="replace").decode()
     _end(warehouse, run_id, feed, "refused" if refused else "failed", text[:_LONGEST_ERROR])
 
 
 def forget(warehouse: Warehouse, run_id: str, *, feed: str = ORDER_LOG) -> None:
-    """Remove the open tries of a run that was to load nothing, and succeeded."""
+    """Remove the open tries of a run that succeeded without loading anything."""
     warehouse.execute("planning/forget_attempts", {"feed": feed, "run_id": run_id})
 
 
 def failed_tries(
     warehouse: Warehouse, day: date, etag: str | None = None, *, feed: str = ORDER_LOG
 ) -> Failures:
-    """Return the failed tries of a day; `of_version` counts those of this ETag, or all for None."""
+    """Return the failed tries of a day. `of_version` counts those of `etag`, or all for None."""
     parameters = {"feed": feed, "day": day, "etag": etag}
     (row,) = warehouse.rows("planning/failed_tries", parameters)
     return Failures(**row)
 
 
 def failed_days(warehouse: Warehouse) -> dict[date, str]:
-    """Return why the newest try of each day failed that has not been loaded since."""
+    """Return the days whose newest try failed and that were not loaded since, with the error."""
     rows = warehouse.rows("planning/failed_days", {"feed": ORDER_LOG})
     return {row["partition_day"]: row["error"] for row in rows}
 
@@ -124,7 +124,7 @@ def attempts_of(warehouse: Warehouse, day: date) -> list[dict[str, Any]]:
 
 
 def lives_of(warehouse: Warehouse, run_ids: Collection[str]) -> dict[str, Life]:
-    """Return what the warehouse knows of the runs."""
+    """Return the state of each run."""
     rows = warehouse.rows(
         "planning/lives_of_runs",
         {"run_ids": list(run_ids), "run_lock": RUN_LOCK, "grace_seconds": GRACE_SECONDS},
@@ -133,7 +133,7 @@ def lives_of(warehouse: Warehouse, run_ids: Collection[str]) -> dict[str, Life]:
 
 
 def prune(warehouse: Warehouse, *, keep_days: int) -> None:
-    """Delete the tries that are older, except those that failed since the day was loaded last."""
+    """Delete tries older than `keep_days`, but for failed ones since the day's last load."""
     warehouse.execute("planning/prune_attempts", {"keep_days": keep_days})
 
 

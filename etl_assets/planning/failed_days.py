@@ -1,6 +1,6 @@
-"""Which days have failed or are missing, and how each is repaired.
+"""The days that failed or are missing, and how each is repaired.
 
-What a day holds is for `etl.load` to say: a failed reload leaves the day's rows as they were.
+`etl.load` decides what is loaded: a failed reload leaves the day's rows as they were.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from etl_assets.settings import PartitionSettings
 
 @dataclass(frozen=True)
 class FailedDay:
-    """A day that needs somebody: what is wrong, and when what the mart holds of it was loaded."""
+    """A day that a person has to repair: what is wrong, and when it was last loaded."""
 
     day: date
     why: str
@@ -24,7 +24,7 @@ class FailedDay:
 
     @property
     def holds(self) -> str:
-        """What the mart holds of the day."""
+        """The load whose rows the mart has now."""
         at = self.loaded_at
         return f"the load of {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else "nothing"
 
@@ -35,7 +35,7 @@ class FailedDay:
 
 
 def find_failed_days(warehouse: Warehouse, partitions: PartitionSettings) -> list[FailedDay]:
-    """Return the days whose newest try failed after their last load, and gaps among the loaded."""
+    """Return the days that failed after their last load, and the gaps between loaded days."""
     loads = warehouse.rows("mart/latest_loads", {"days": None})
     loaded_at: Mapping[date, datetime] = {row["partition_day"]: row["loaded_at"] for row in loads}
     failed = {
