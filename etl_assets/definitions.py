@@ -22,7 +22,12 @@ from etl_assets.defs.failed_days import failed_days, no_failed_days
 from etl_assets.defs.jobs import JOBS
 from etl_assets.defs.maintenance import maintenance, nightly_maintenance
 from etl_assets.defs.partitions import daily_partitions
-from etl_assets.defs.resources import ObjectStoreResource, ReportApiResource, WarehouseResource
+from etl_assets.defs.resources import (
+    ObjectStoreResource,
+    ReportApiResource,
+    WarehouseResource,
+    WebhookResource,
+)
 from etl_assets.defs.sensors import schedules, sensors
 from etl_assets.settings import PartitionSettings
 
@@ -46,14 +51,15 @@ def build_defs(settings: PartitionSettings) -> dg.Definitions:
         )
     return dg.Definitions(
         assets=assets,
-        asset_checks=[no_failed_days],
+        asset_checks=[no_failed_days(settings)],
         jobs=[*JOBS, maintenance],
-        sensors=[*sensors(settings), failed_days, alarms(settings)],
+        sensors=[*sensors(settings), failed_days(settings), alarms(settings)],
         schedules=[*schedules(settings), nightly_maintenance(settings)],
         resources={
             "report_api": ReportApiResource(),
             "object_store": ObjectStoreResource(),
             "warehouse": WarehouseResource(),
+            "webhook": WebhookResource(),
         },
         # A day's run takes 3 s, with a process a step 22 s.
         executor=dg.in_process_executor,

@@ -162,6 +162,8 @@ def environment(
     """Sets every variable to the embedded parts, for a caller that no other test is."""
     # Not beside somebody's .env.
     monkeypatch.chdir(tmp_path)
+    # The server has started lately, but not while a run lost its lock.
+    monkeypatch.setattr("etl_assets.planning.attempts.GRACE_SECONDS", 0)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     for name, value in services.environment().items():
         monkeypatch.setenv(name, value)

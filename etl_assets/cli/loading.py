@@ -319,11 +319,11 @@ def load_increments(work: Pipeline, until: date | None = None) -> None:
     from etl_assets import errors
     from etl_assets.cli.output import print_message
     from etl_assets.defs.jobs import ORDER_INCREMENT
-    from etl_assets.defs.run_history import RunHistory
+    from etl_assets.defs.run_queue import RunQueue
     from etl_assets.planning.planner import AskForReport, Blocked, Load, Planner, Unavailable, Wait
 
-    history = RunHistory(work.runner.instance)
-    planner = Planner(work.warehouse, work.source, work.partitions, history, pauses=False)
+    queue = RunQueue(work.runner.instance, work.warehouse)
+    planner = Planner(work.warehouse, work.source, work.partitions, queue, pauses=False)
     while True:
         match planner.next(until=until):
             case Load(day):

@@ -70,11 +70,13 @@ def _check_settings() -> None:
 
 def _check_warehouse() -> None:
     from etl_assets.clients.warehouse import Warehouse
-    from etl_assets.operations.migrations import require_rights
+    from etl_assets.operations.migrations import require_rights, require_writable
     from etl_assets.settings import WarehouseSettings
 
-    # First: who may not look into the schema can't be told what it lacks.
-    require_rights(Warehouse(WarehouseSettings.read().url, retry_seconds=0))
+    warehouse = Warehouse(WarehouseSettings.read().url, retry_seconds=0)
+    require_writable(warehouse)
+    # Before the schema: who may not look into it can't be told what it lacks.
+    require_rights(warehouse)
     open_warehouse()
 
 

@@ -1,8 +1,12 @@
 """The transactions on the warehouse and their locks: one writer at a time, and who loads what."""
 
 from collections.abc import Generator, Sequence
-from contextlib import closing, contextmanager, suppress
+from concurrent.futures import Future
+from contextlib import contextmanager
 from datetime import date
+from selectors import EVENT_READ, DefaultSelector
+from socket import socket, socketpair
+from threading import Thread
 
 from etl_assets.clients.database import Connection
 from etl_assets.clients.warehouse import Warehouse
@@ -18,6 +22,12 @@ COPYING_LOCK = (0x65746C, 2)
 
 _DAY_LOCK = 0x65746D
 """The class of the locks that show a day as being loaded; the other number is its ordinal."""
+
+RUN_LOCK = 0x65746E
+"""The class of the locks that show a run as alive; the other number is the hash of its id."""
+
+_AGAIN_SECONDS = 1.0
+_CLOSES_WITHIN_SECONDS = 5.0
 
 
 def lock_writer(connection: Connection) -> None:
@@ -65,26 +75,90 @@ def reading(connection: Connection) -> Generator[None]:
 
 
 @contextmanager
-def loading(warehouse: Warehouse, days: Sequence[date]) -> Generator[None]:
-    """Show the days as being loaded, to whoever plans what to load next.
+def loading(
+    warehouse: Warehouse, days: Sequence[date], *, run_id: str | None = None
+) -> Generator[None]:
+    """Show the days as being loaded, and the run as alive, to whoever plans what to load next.
 
-    The locks are shared, so they hold nobody up, and die with the process.
+    The locks are shared, so they hold nobody up, and die with the process. If the session is lost,
+    another takes them again. They belong to a transaction that is kept open; without a snapshot it
+    does not hold up vacuum, and a connection pool leaves it to this session.
+
+    Raises:
+        EtlError: the warehouse can't be asked.
     """
-    from psycopg import Error
+    shown: Future[None] = Future()
+    ours, keepers = socketpair()
+    day_numbers = [day.toordinal() for day in days]
+    keeper = Thread(
+        target=_keep_shown,
+        args=(warehouse, day_numbers, run_id, shown, keepers),
+        name="locks",
+        daemon=True,
+    )
+    try:
+        with ours:
+            keeper.start()
+            shown.result()
+            yield
+    finally:
+        # Not for ever: it may be waiting for a server that is gone.
+        keeper.join(_CLOSES_WITHIN_SECONDS)
 
-    def show(connection: Connection) -> None:
-        # It says nothing more for as long as the days are being loaded.
-        connection.execute("SET idle_session_timeout = 0")
-        connection.execute(
-            "SELECT pg_advisory_lock_shared(%s, number) FROM unnest(%s::integer[]) AS number",
-            (_DAY_LOCK, [day.toordinal() for day in days]),
-        )
 
-    with closing(warehouse.hold(show)) as connection:
-        yield
-        # The server notices some time later that a connection is closed.
-        with suppress(Error):
-            connection.execute("SELECT pg_advisory_unlock_all()")
+def _keep_shown(
+    warehouse: Warehouse,
+    day_numbers: Sequence[int],
+    run_id: str | None,
+    shown: "Future[None]",
+    end: socket,
+) -> None:
+    """Hold the locks until the other side of `end` is closed.
+
+    `shown` gets a result as soon as they are held for the first time, or the error.
+    """
+
+    def hold(connection: Connection) -> None:
+        with connection.transaction():
+            connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            connection.execute(
+                "SELECT pg_advisory_xact_lock_shared(%s, number) "
+                "FROM unnest(%s::integer[]) AS number",
+                (_DAY_LOCK, list(day_numbers)),
+            )
+            if run_id is not None:
+                connection.execute(
+                    "SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", (RUN_LOCK, run_id)
+                )
+            if not shown.done():
+                shown.set_result(None)
+            while not _has_ended(end, connection):
+                # The server has said something: if it was good-bye, this raises.
+                connection.execute("SELECT 1")
+
+    with end:
+        while True:
+            try:
+                warehouse.run(hold)
+            except Exception as error:  # whatever it is, the caller gets it
+                if not shown.done():
+                    shown.set_exception(error)
+                    return
+                if _has_ended(end, seconds=_AGAIN_SECONDS):
+                    return
+            else:
+                return
+
+
+def _has_ended(
+    end: socket, connection: "Connection | None" = None, *, seconds: float | None = None
+) -> bool:
+    """Wait until `end` is closed at its other side, or the connection has something to read."""
+    with DefaultSelector() as selector:
+        selector.register(end, EVENT_READ)
+        if connection is not None:
+            selector.register(connection, EVENT_READ)
+        return any(key.fileobj is end for key, _ in selector.select(seconds))
 
 
 def days_being_loaded(warehouse: Warehouse) -> set[date]:

@@ -10,7 +10,7 @@ keep the other from being posted.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -22,7 +22,13 @@ from etl_assets.days import format_days
 from etl_assets.defs.assets.common import mart_key
 from etl_assets.defs.dagster_internals import FreshnessState
 from etl_assets.defs.partitions import days_of
-from etl_assets.defs.run_history import RunHistory, is_ours
+from etl_assets.defs.resources import (
+    ObjectStoreResource,
+    ReportApiResource,
+    WarehouseResource,
+    WebhookResource,
+)
+from etl_assets.defs.run_queue import is_ours, why_failed
 from etl_assets.defs.sensors import tick_planner, within
 from etl_assets.errors import AlarmRefused, EtlError
 from etl_assets.planning.planner import (
@@ -50,7 +56,7 @@ _LATE_HOURS = LATE_AFTER.total_seconds() / 3600
 _STALE = f"nothing was loaded into {_SALES.to_user_string()} for {_LATE_HOURS:g} hours"
 
 
-class _Posted(BaseModel):
+class _Said(BaseModel):
     """The cursor.
 
     Attributes:
@@ -74,34 +80,44 @@ def alarms(partitions: PartitionSettings) -> dg.SensorDefinition:
         description="Posts each failed run, and each day that is late or that nobody but a person "
         "can load, to ETL_ALARM_WEBHOOK_URL; off while that is not set.",
     )
-    def alarms(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        url = AlarmSettings.read().webhook_url
-        if url is None:
+    def alarms(
+        context: dg.SensorEvaluationContext,
+        warehouse: WarehouseResource,
+        report_api: ReportApiResource,
+        object_store: ObjectStoreResource,
+        webhook: WebhookResource,
+    ) -> dg.SensorResult | dg.SkipReason:
+        receiver = webhook.connect()
+        if receiver is None:
             return dg.SkipReason("ETL_ALARM_WEBHOOK_URL is not set")
         instance = context.instance
-        posted = _posted(context.cursor, instance)
-        failures, faults = _failures_or_faults(instance, posted.failures_until)
-        day, trouble = _day_and_trouble(instance, partitions, posted)
-        told = posted.trouble if day == posted.day else []
+        said = _said(context.cursor, instance)
+        failures, faults = _failures_or_faults(instance, said.failures_until)
+
+        def planner() -> Planner:
+            return tick_planner(instance, partitions, warehouse, report_api, object_store).planner
+
+        day, trouble = _day_and_trouble(instance, partitions, said, planner)
+        told = said.trouble if day == said.day else []
         untold = {name: text for name, text in (faults | trouble).items() if name not in told}
         news = [*failures.texts, *untold.values()]
         done = "; ".join(news) or "nothing new"
         if news:
             message = one_message([f"etl_assets: {text}" for text in news])
-            if refused := _post(Webhook(url), message):
+            if refused := _post(receiver, message):
                 done = f"{refused}, so it was dropped: {done}"
-        now_posted = _Posted(failures_until=failures.until, day=day, trouble=[*told, *untold])
-        return dg.SensorResult(skip_reason=dg.SkipReason(done), cursor=now_posted.model_dump_json())
+        now_said = _Said(failures_until=failures.until, day=day, trouble=[*told, *untold])
+        return dg.SensorResult(skip_reason=dg.SkipReason(done), cursor=now_said.model_dump_json())
 
     return alarms
 
 
-def _posted(cursor: str | None, instance: dg.DagsterInstance) -> _Posted:
+def _said(cursor: str | None, instance: dg.DagsterInstance) -> _Said:
     """Return what was said; at the very first tick, all failures that there have been."""
     if cursor:
-        return _Posted.model_validate_json(cursor)
+        return _Said.model_validate_json(cursor)
     newest = instance.fetch_run_status_changes(dg.DagsterEventType.RUN_FAILURE, limit=1).records
-    return _Posted(failures_until=newest[0].storage_id if newest else 0)
+    return _Said(failures_until=newest[0].storage_id if newest else 0)
 
 
 def _post(webhook: Webhook, message: str) -> str | None:
@@ -133,7 +149,10 @@ def _fault(what: str, error: Exception) -> dict[str, str]:
 
 
 def _day_and_trouble(
-    instance: dg.DagsterInstance, partitions: PartitionSettings, posted: _Posted
+    instance: dg.DagsterInstance,
+    partitions: PartitionSettings,
+    said: _Said,
+    make_planner: Callable[[], Planner],
 ) -> tuple[date | None, dict[str, str]]:
     """Return the next day, and what is wrong now, by names that stay while it is the same.
 
@@ -141,16 +160,16 @@ def _day_and_trouble(
     """
 
     def ask() -> tuple[date | None, dict[str, str]]:
-        _, planner = tick_planner(instance, partitions)
+        planner = make_planner()
         return planner.next_day(), dict(_trouble(instance, planner, partitions))
 
     try:
         return within(_PLANNER_SECONDS, ask)
     except EtlError as error:
-        return posted.day, dict(_trouble_by(decision_on(error), instance))
+        return said.day, dict(_trouble_by(decision_on(error), instance))
     except Exception as error:  # whatever it is, the runs that failed are posted
         _log.exception("Alarms: the next day can't be told")
-        return posted.day, _fault("the next day", error)
+        return said.day, _fault("the next day", error)
 
 
 @dataclass(frozen=True)
@@ -173,7 +192,6 @@ def _failures_or_faults(
 
 
 def _failures(instance: dg.DagsterInstance, until: int) -> _Failures:
-    history = RunHistory(instance)
     failed = instance.fetch_run_status_changes(
         dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=until),
         limit=_RUNS_A_MESSAGE,
@@ -185,7 +203,7 @@ def _failures(instance: dg.DagsterInstance, until: int) -> _Failures:
         if run and is_ours(run):
             texts.append(
                 f"run {run.run_id} of {run.job_name}{_of_days(run)} failed: "
-                f"{history.why_failed(run.run_id)}"
+                f"{why_failed(instance, run.run_id)}"
             )
     return _Failures(texts, failed[-1].storage_id if failed else until)
 

@@ -28,17 +28,17 @@ def check_specs() -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(
             USUAL_CHECK,
             asset=_SALES,
-            description="The day's rows and orders are near those of the same weekday before: "
-            "a day far off may have been delivered incomplete.",
+            description="The day's rows and orders are near those of the same weekday before. "
+            "A day that is far off may have been delivered incomplete.",
         ),
     ]
 
 
 def check_all(warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
-    """Make the checks of all days that the mart holds as they are staged."""
+    """Run the checks on all days that are loaded as they are staged."""
 
     def work(connection: Connection) -> list[dg.AssetCheckResult]:
-        # As of one moment: a load that ends in between is no offence.
+        # One snapshot: a load that ends in between must not fail a check.
         with reading(connection):
             staged = rows(connection, "staging/staged_days")
             days = [row["partition_day"] for row in staged if row["is_loaded"]]
@@ -52,7 +52,7 @@ def check_all(warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
 
 
 def compared(days: Sequence[date], counts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Say what was compared: the days, and what `mart/counts_by_day` gives of them."""
+    """Return what was compared: the days, and the sums of `mart/counts_by_day`."""
     counts = list(counts)
     return {
         "days": format_days(days) if days else "none",
@@ -62,7 +62,7 @@ def compared(days: Sequence[date], counts: Iterable[Mapping[str, Any]]) -> dict[
 
 
 def check_results(found: Found, compared: Mapping[str, Any]) -> Iterator[dg.AssetCheckResult]:
-    """Give the outcome of `CHECKS`; one that has passed says what was compared."""
+    """Yield the results of `CHECKS`. One that passed has what was compared as metadata."""
     for check, (table, _) in CHECKS.items():
         offending = found[check]
         yield dg.AssetCheckResult(
@@ -85,7 +85,7 @@ def check_results(found: Found, compared: Mapping[str, Any]) -> Iterator[dg.Asse
 def usual_result(
     weekdays: Sequence[Mapping[str, Any]], days: Sequence[date]
 ) -> dg.AssetCheckResult:
-    """Return the outcome of `USUAL_CHECK` for the days: `weekdays` are what it has compared."""
+    """Return the result of `USUAL_CHECK`, whose rows are `weekdays`."""
     unusual = {
         row["partition_day"]: f"{row['rows_read']} rows, usually {row['usual_rows']:g}; "
         f"{row['loaded']} orders, usually {row['usual_orders']:g}"
@@ -111,7 +111,7 @@ def usual_result(
 
 
 def _by_day(texts: Mapping[date, str]) -> str | None:
-    """Return what is wrong with the first days, and how many others there are."""
+    """Return the texts of the first days, and the number of the others."""
     named = [f"{day}: {text}" for day, text in list(texts.items())[:_NAMED_DAYS]]
     if len(texts) > _NAMED_DAYS:
         named.append(f"{len(texts) - _NAMED_DAYS} more days")

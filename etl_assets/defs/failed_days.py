@@ -9,14 +9,12 @@ from hashlib import sha256
 
 import dagster as dg
 
-from etl_assets.clients.warehouse import Warehouse
 from etl_assets.defs.assets.common import NO_FAILED_DAYS, plain_failure
 from etl_assets.defs.resources import WarehouseResource
-from etl_assets.defs.run_history import RunHistory
 from etl_assets.defs.sensors import in_time
 from etl_assets.errors import ServiceUnavailable
 from etl_assets.planning.failed_days import FailedDay, find_failed_days
-from etl_assets.settings import PartitionSettings, WarehouseSettings
+from etl_assets.settings import PartitionSettings
 
 _DESCRIPTION = (
     "No day's newest run has failed, and no day between loaded ones is missing. It lists those "
@@ -25,41 +23,50 @@ _DESCRIPTION = (
 )
 
 
-@dg.asset_check(asset=NO_FAILED_DAYS.asset_key, name=NO_FAILED_DAYS.name, description=_DESCRIPTION)
-def no_failed_days(
-    context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
-) -> dg.AssetCheckResult:
-    """Look for them now, as the sensor does."""
-    with plain_failure():
-        history = RunHistory(context.instance)
-        days = find_failed_days(warehouse.connect(), history, PartitionSettings.read())
-    return dg.AssetCheckResult(passed=not days, metadata=_metadata(days))
+def no_failed_days(partitions: PartitionSettings) -> dg.AssetChecksDefinition:
+    """Return the check."""
 
-
-@dg.sensor(
-    minimum_interval_seconds=60,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Keeps the check no_failed_days of mart/f_sales up to date.",
-)
-@in_time
-def failed_days(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """Record the check whenever its outcome is another; the cursor is the outcome's digest."""
-    warehouse = Warehouse(WarehouseSettings.read().url, retry_seconds=0)
-    history = RunHistory(context.instance)
-    try:
-        days = find_failed_days(warehouse, history, PartitionSettings.read())
-    except ServiceUnavailable as error:
-        return dg.SkipReason(str(error))
-    outcome = sha256(repr(days).encode()).hexdigest()
-    if outcome == context.cursor:
-        return dg.SkipReason(f"As before: {len(days)} failed or missing days")
-    evaluation = dg.AssetCheckEvaluation(
-        asset_key=NO_FAILED_DAYS.asset_key,
-        check_name=NO_FAILED_DAYS.name,
-        passed=not days,
-        metadata=_metadata(days),
+    @dg.asset_check(
+        asset=NO_FAILED_DAYS.asset_key, name=NO_FAILED_DAYS.name, description=_DESCRIPTION
     )
-    return dg.SensorResult(asset_events=[evaluation], cursor=outcome)
+    def no_failed_days(warehouse: WarehouseResource) -> dg.AssetCheckResult:
+        """Look for them now, as the sensor does."""
+        with plain_failure():
+            days = find_failed_days(warehouse.connect(), partitions)
+        return dg.AssetCheckResult(passed=not days, metadata=_metadata(days))
+
+    return no_failed_days
+
+
+def failed_days(partitions: PartitionSettings) -> dg.SensorDefinition:
+    """Return the sensor."""
+
+    @dg.sensor(
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Keeps the check no_failed_days of mart/f_sales up to date.",
+    )
+    @in_time
+    def failed_days(
+        context: dg.SensorEvaluationContext, warehouse: WarehouseResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        """Record the check whenever its outcome is another; the cursor is the outcome's digest."""
+        try:
+            days = find_failed_days(warehouse.connect(retry_seconds=0), partitions)
+        except ServiceUnavailable as error:
+            return dg.SkipReason(str(error))
+        outcome = sha256(repr(days).encode()).hexdigest()
+        if outcome == context.cursor:
+            return dg.SkipReason(f"As before: {len(days)} failed or missing days")
+        evaluation = dg.AssetCheckEvaluation(
+            asset_key=NO_FAILED_DAYS.asset_key,
+            check_name=NO_FAILED_DAYS.name,
+            passed=not days,
+            metadata=_metadata(days),
+        )
+        return dg.SensorResult(asset_events=[evaluation], cursor=outcome)
+
+    return failed_days
 
 
 def _metadata(days: Sequence[FailedDay]) -> Mapping[str, dg.MetadataValue]:

@@ -3,14 +3,15 @@
 Dagster's open source edition deletes nothing but ticks. Here the runs go that are older than
 `ETL_KEEP_RUNS_DAYS`, and what they logged, as far as nobody needs it. Needed are the latest
 materialization of each day and the latest result of each check, which are what the UI shows of an
-asset, and failures that the planner still counts. A run that holds one of the latest stays, without
-the rest of its log. The runs of other code locations on the same instance are theirs to keep.
+asset. A run that holds one of the latest stays, without the rest of its log. With the runs go their
+rows of `etl.attempt`, except the failures that the planner still counts. The runs of other code
+locations on the same instance are theirs to keep.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -19,11 +20,11 @@ from etl_assets.clients.warehouse import Warehouse
 from etl_assets.defs.assets.common import plain_failure
 from etl_assets.defs.dagster_internals import storage_connection
 from etl_assets.defs.jobs import MAINTENANCE
-from etl_assets.defs.partitions import days_of
 from etl_assets.defs.resources import WarehouseResource
-from etl_assets.defs.run_history import ASSETS, ended_at, is_ours
+from etl_assets.defs.run_queue import ASSETS, ended_at, is_ours
 from etl_assets.defs.run_tags import NEVER_RETRIED
 from etl_assets.errors import EtlError
+from etl_assets.planning import attempts
 from etl_assets.settings import MaintenanceSettings, PartitionSettings
 from etl_assets.sql import statement
 
@@ -56,8 +57,7 @@ def prune(instance: dg.DagsterInstance, warehouse: Warehouse, *, keep: timedelta
         EtlError: Dagster's storage is no PostgreSQL.
     """
     before = datetime.now(UTC) - keep
-    loads = warehouse.rows("mart/latest_loads", {"days": None})
-    loaded_at: dict[date, datetime] = {row["partition_day"]: row["loaded_at"] for row in loads}
+    attempts.prune(warehouse, keep_days=keep.days)
     deleted, pruned = 0, 0
     for page in _pages(instance, before):
         runs = {
@@ -66,7 +66,6 @@ def prune(instance: dg.DagsterInstance, warehouse: Warehouse, *, keep: timedelta
             if is_ours(record.dagster_run)
             # One that was made earlier can have ended, and logged what is the latest, after it.
             and ended_at(record) < before
-            and not _is_counted(instance, record, loaded_at)
         }
         needed = _prune_logs(instance, list(runs), before)
         for run_id, run in runs.items():
@@ -102,26 +101,6 @@ def _pages(instance: dg.DagsterInstance, before: datetime) -> Iterator[Sequence[
         following = after(page[-1].dagster_run.run_id)
         yield page
         page = following
-
-
-def _is_counted(
-    instance: dg.DagsterInstance, record: dg.RunRecord, loaded_at: Mapping[date, datetime]
-) -> bool:
-    """Return whether the run is a failed try that the planner or a check may still count.
-
-    That ends when each of its days was loaded since, or, where it has none, when its job succeeded.
-    """
-    run = record.dagster_run
-    if run.status is dg.DagsterRunStatus.SUCCESS:
-        return False
-    ended = ended_at(record)
-    days = days_of(run)
-    if days:
-        return any(day not in loaded_at or loaded_at[day] < ended for day in days)
-    success = dg.RunsFilter(
-        job_name=run.job_name, statuses=[dg.DagsterRunStatus.SUCCESS], created_after=ended
-    )
-    return not instance.get_run_records(success, limit=1)
 
 
 def _prune_logs(instance: dg.DagsterInstance, run_ids: Sequence[str], before: datetime) -> set[str]:

@@ -4,10 +4,16 @@ PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 MAX_RETRIES = "dagster/max_retries"
+BACKFILL = "dagster/backfill"
+WILL_RETRY = "dagster/will_retry"
+RETRIED_BY = "dagster/auto_retry_run_id"
 
 PLANNED = "etl_assets/planned"
 """On a run that the planner launched: days that are loaded from the same object are left alone. Any
 other run loads its days again."""
+
+REPORT_FOR = "etl_assets/report_for"
+"""On a run that the planner launched to ask for a report: the day that only a new one can bring."""
 
 NEVER_RETRIED = {MAX_RETRIES: "0"}
 """On runs that Dagster does not launch again if they are killed: the planner plans its runs anew,

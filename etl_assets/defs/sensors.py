@@ -7,16 +7,14 @@ briefly and never waits: whatever takes longer happens in a run.
 
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
 from threading import Thread
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import dagster as dg
 
-from etl_assets.clients.object_store import ObjectStore
-from etl_assets.clients.report_api import ReportApi
-from etl_assets.clients.warehouse import Warehouse
 from etl_assets.days import days_between
 from etl_assets.defs import run_tags
 from etl_assets.defs.jobs import (
@@ -25,7 +23,13 @@ from etl_assets.defs.jobs import (
     order_increment,
     order_report_job,
 )
-from etl_assets.defs.run_history import RunHistory, planned_tags, report_tags
+from etl_assets.defs.resources import (
+    Limits,
+    ObjectStoreResource,
+    ReportApiResource,
+    WarehouseResource,
+)
+from etl_assets.defs.run_queue import RunQueue, report_tags
 from etl_assets.errors import EtlError, ServiceUnavailable
 from etl_assets.planning.planner import (
     AskForReport,
@@ -36,17 +40,11 @@ from etl_assets.planning.planner import (
     Unavailable,
     Wait,
     decision_on,
-    repair_command,
 )
-from etl_assets.settings import (
-    AutomationSettings,
-    ObjectStoreSettings,
-    PartitionSettings,
-    ReportApiSettings,
-    WarehouseSettings,
-)
+from etl_assets.settings import AutomationSettings, PartitionSettings
 from etl_assets.source.catalog import Source
 
+P = ParamSpec("P")
 T = TypeVar("T")
 C = TypeVar("C", dg.SensorEvaluationContext, dg.ScheduleEvaluationContext)
 
@@ -65,7 +63,9 @@ DAILY_INCREMENT = "daily_increment"
 _REDELIVERY_TAG = "etl_assets/redelivered_etag"
 
 
-def in_time(tick: Callable[[C], T]) -> Callable[[C], T | dg.SkipReason]:
+def in_time(
+    tick: Callable[Concatenate[C, P], T],
+) -> Callable[Concatenate[C, P], T | dg.SkipReason]:
     """Skip a tick that takes too long, or that a service or a setting does not let ask.
 
     The reason of the skip says what to do. What a tick has begun goes on, for nobody, until its own
@@ -73,11 +73,11 @@ def in_time(tick: Callable[[C], T]) -> Callable[[C], T | dg.SkipReason]:
     """
 
     @wraps(tick)
-    def limited(context: C) -> T | dg.SkipReason:
+    def limited(context: C, /, *args: P.args, **kwargs: P.kwargs) -> T | dg.SkipReason:
         try:
-            return within(_TICK_SECONDS, lambda: tick(context))
+            return within(_TICK_SECONDS, lambda: tick(context, *args, **kwargs))
         except EtlError as error:
-            return dg.SkipReason(_format_decision(decision_on(error)))
+            return dg.SkipReason(_in_words(decision_on(error)))
 
     return limited
 
@@ -86,7 +86,7 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     """Return what `work` returns, in a thread of its own, if it does so in time.
 
     Raises:
-        ServiceUnavailable: it takes longer; it goes on, for nobody.
+        Unavailable: it takes longer; it goes on, for nobody.
     """
     result: Future[T] = Future()
 
@@ -119,11 +119,14 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
         "a day at a time, at most three tries with growing pauses.",
     )
     @in_time
-    def next_increment(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if RunHistory(context.instance).is_ticking(DAILY_INCREMENT):
-            return dg.SkipReason(f"Schedule {DAILY_INCREMENT} is just looking for the next day")
-        _, planner = tick_planner(context.instance, partitions)
-        decision = _decision_of(planner)
+    def next_increment(
+        context: dg.SensorEvaluationContext,
+        warehouse: WarehouseResource,
+        report_api: ReportApiResource,
+        object_store: ObjectStoreResource,
+    ) -> dg.RunRequest | dg.SkipReason:
+        looking = tick_planner(context.instance, partitions, warehouse, report_api, object_store)
+        decision = _decision_of(looking)
         if isinstance(decision, AskForReport):
             config = {"ops": {"order_report": {"config": {"new_report": True}}}}
             tags = report_tags(decision.day)
@@ -140,29 +143,28 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
     @in_time
     def redelivered_increments(
         context: dg.SensorEvaluationContext,
+        warehouse: WarehouseResource,
+        report_api: ReportApiResource,
+        object_store: ObjectStoreResource,
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        source, planner = tick_planner(context.instance, partitions)
-        history = RunHistory(context.instance)
+        looking = tick_planner(context.instance, partitions, warehouse, report_api, object_store)
         last = partitions.last_day()
-        under_way = planner.days_under_way()
-        found = source.redelivered(days_between(last - timedelta(days=_REDELIVERY_DAYS), last))
+        under_way = looking.planner.days_under_way()
+        found = looking.source.redelivered(
+            days_between(last - timedelta(days=_REDELIVERY_DAYS), last)
+        )
         requests: list[dg.RunRequest] = []
         reasons = list(found.unknown)
         for day, etag in found.etags.items():
             tags = {run_tags.PLANNED: "true", _REDELIVERY_TAG: etag}
-            failures = history.failures(planned_tags(day) | tags)
             if not partitions.start_day <= day <= last:
                 reasons.append(
                     f"{day} was replaced and is not from {partitions.start_day} to {last}"
                 )
             elif day in under_way:
                 reasons.append(f"{day} is being loaded")
-            elif held := planner.hold(
-                f"the new delivery of {day}",
-                failures,
-                f"run: {repair_command(day)} (until then the day stays as it was)",
-            ):
-                reasons.append(_format_decision(held))
+            elif held := looking.planner.hold_redelivery(day, etag):
+                reasons.append(_in_words(held))
             else:
                 requests.append(dg.RunRequest(partition_key=day.isoformat(), tags=tags))
         return requests or dg.SkipReason("; ".join(reasons) or "no loaded object was replaced")
@@ -183,34 +185,46 @@ def schedules(partitions: PartitionSettings) -> list[dg.ScheduleDefinition]:
         "sensor on too: it catches up with several days, and asks for a new report if one is due.",
     )
     @in_time
-    def daily_increment(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if RunHistory(context.instance).is_ticking(NEXT_INCREMENT):
-            return dg.SkipReason(f"Sensor {NEXT_INCREMENT} is just looking for the next day")
-        _, planner = tick_planner(context.instance, partitions)
-        return _load(_decision_of(planner))
+    def daily_increment(
+        context: dg.ScheduleEvaluationContext,
+        warehouse: WarehouseResource,
+        report_api: ReportApiResource,
+        object_store: ObjectStoreResource,
+    ) -> dg.RunRequest | dg.SkipReason:
+        looking = tick_planner(context.instance, partitions, warehouse, report_api, object_store)
+        return _load(_decision_of(looking))
 
     return [daily_increment]
 
 
+@dataclass(frozen=True)
+class Looking:
+    """What a tick looks with, all with little patience."""
+
+    source: Source
+    queue: RunQueue
+    planner: Planner
+
+
 def tick_planner(
-    instance: dg.DagsterInstance, partitions: PartitionSettings
-) -> tuple[Source, Planner]:
-    """Return the source and the planner on it for a tick: both with little patience."""
-    warehouse = Warehouse(
-        WarehouseSettings.read().url, retry_seconds=0, answer_seconds=_ANSWER_SECONDS
-    )
-    source = Source(
-        warehouse,
-        ReportApi(ReportApiSettings.read(), retry_seconds=0, answer_seconds=_ANSWER_SECONDS),
-        ObjectStore(ObjectStoreSettings.read(), retry_seconds=0, answer_seconds=_ANSWER_SECONDS),
-    )
-    return source, Planner(warehouse, source, partitions, RunHistory(instance))
+    instance: dg.DagsterInstance,
+    partitions: PartitionSettings,
+    warehouse: WarehouseResource,
+    report_api: ReportApiResource,
+    object_store: ObjectStoreResource,
+) -> Looking:
+    """Return what a tick looks with, made of the resources."""
+    patience = Limits(retry_seconds=0, answer_seconds=_ANSWER_SECONDS)
+    connected = warehouse.connect(**patience)
+    source = Source(connected, report_api.connect(**patience), object_store.connect(**patience))
+    queue = RunQueue(instance, connected)
+    return Looking(source, queue, Planner(connected, source, partitions, queue))
 
 
-def _decision_of(planner: Planner) -> Decision:
+def _decision_of(looking: Looking) -> Decision:
     """Return what to do next; a killed run holds up no other any more."""
-    planner.end_killed_runs()
-    return planner.next()
+    looking.queue.end_killed_runs()
+    return looking.planner.next()
 
 
 def _load(decision: Decision) -> dg.RunRequest | dg.SkipReason:
@@ -225,10 +239,10 @@ def _load(decision: Decision) -> dg.RunRequest | dg.SkipReason:
             asks = f"Sensor {NEXT_INCREMENT}, if it is on, asks for a new report"
             return dg.SkipReason(f"{why}. {asks}")
         case _:
-            return dg.SkipReason(_format_decision(decision))
+            return dg.SkipReason(_in_words(decision))
 
 
-def _format_decision(decision: Wait | Blocked | Unavailable) -> str:
+def _in_words(decision: Wait | Blocked | Unavailable) -> str:
     match decision:
         case Wait(why):
             return why

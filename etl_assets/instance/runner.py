@@ -23,7 +23,7 @@ from yaml import YAMLError
 
 from etl_assets.defs import run_tags
 from etl_assets.defs.dagster_internals import RunFailureReason
-from etl_assets.defs.run_history import what_failed
+from etl_assets.defs.run_queue import what_failed
 from etl_assets.errors import EtlError
 from etl_assets.instance.dagster_internals import (
     SINGLETON_REPOSITORY_NAME,

@@ -32,8 +32,10 @@ from etl_assets.mart.checks import Offences
 from etl_assets.mart.load import bring_up_to_date
 from etl_assets.source.feeds import KNOWN_COLUMNS
 from etl_assets.source.raw_file import RawFile
-from etl_assets.staging.copying import FileToCopy, copy_in, run_copying, swap_in
+from etl_assets.staging.copying import copy_in, run_copying
+from etl_assets.staging.files import FileToCopy
 from etl_assets.staging.reading import Contradicted, OrderLog
+from etl_assets.staging.swap import swap_in
 
 
 @dataclass(frozen=True)

@@ -10,24 +10,27 @@ from typing import Any
 from etl_assets.clients.database import Connection, rows
 
 CHECKS = {
-    "every_fact_has_its_dimensions": ("f_sales", "The days' facts find day, item, customer, city."),
-    "facts_equal_staging": ("f_sales", "Rows, quantity and revenue are those of staging."),
+    "every_fact_has_its_dimensions": (
+        "f_sales",
+        "Each fact of the days has its day, item, customer and city.",
+    ),
+    "facts_equal_staging": ("f_sales", "Rows, quantity and revenue equal those of staging."),
     "weekly_equals_facts": (
         "f_customer_retention_weekly",
-        "Customers, revenue and refunds are those of the week's facts.",
+        "Customers, revenue and refunds equal those of the week's facts.",
     ),
 }
-"""The checks that run before COMMIT (`sql/mart/check/`): their table, and what they compare."""
+"""The checks before COMMIT (`sql/mart/check/`), each with its table and what it compares."""
 
 USUAL_CHECK = "usual_for_its_weekday"
 """The check after COMMIT: it warns, and blocks nothing."""
 
 Found = Mapping[str, list[dict[str, Any]]]
-"""What the checks found, by check: rows of partition_day and found; none where all is well."""
+"""The findings by check: rows of partition_day and found; no rows if the check passed."""
 
 
 class Offences(Exception):
-    """The checks found something, and nothing was changed."""
+    """A check failed before COMMIT, and nothing was changed."""
 
     def __init__(self, found: Found) -> None:
         super().__init__(found)
@@ -42,10 +45,10 @@ class Offences(Exception):
 
 
 def find_offences(connection: Connection, days: Sequence[date]) -> Found:
-    """Return what `CHECKS` find of the days."""
+    """Return the findings of `CHECKS` for the days."""
     return {check: rows(connection, f"mart/check/{check}", {"days": days}) for check in CHECKS}
 
 
 def compare_weekdays(connection: Connection, days: Sequence[date]) -> list[dict[str, Any]]:
-    """Return what `USUAL_CHECK` compares: the columns of its statement."""
+    """Return the rows that `USUAL_CHECK` compares: the columns of its statement."""
     return rows(connection, f"mart/check/{USUAL_CHECK}", {"days": days})

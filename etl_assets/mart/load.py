@@ -15,18 +15,19 @@ from etl_assets.clients.warehouse import Warehouse
 from etl_assets.errors import EtlError
 from etl_assets.mart.checks import Offences, compare_weekdays, find_offences
 from etl_assets.mart.tables import TABLES
+from etl_assets.source.feeds import ORDER_LOG
 
 
 @dataclass(frozen=True)
 class MartLoad:
-    """What a load of the mart has done.
+    """The result of a load of the mart.
 
     Attributes:
-        days: the days loaded: those asked for, and those left staged by a run that was killed.
-        counts: what they brought, by day: the columns of `sql/mart/counts_by_day.sql`.
-        sizes: how many rows each table holds now.
-        weekdays: what `compare_weekdays` found of the days asked for.
-        seconds: how long the transaction took, without waiting for its turn.
+        days: the days loaded: those asked for, and those that a killed run left staged.
+        counts: the counts of each day: the columns of `sql/mart/counts_by_day.sql`.
+        sizes: the number of rows of each table now.
+        weekdays: the rows of `compare_weekdays` for the days asked for.
+        seconds: the duration of the transaction, without the wait for the writer lock.
     """
 
     days: list[date]
@@ -41,11 +42,11 @@ def load_mart(
 ) -> MartLoad:
     """Bring the mart up to date with staging, in one transaction.
 
-    With `only_unloaded`, days that the mart holds already as they are staged are left alone.
+    With `only_unloaded`, days that are loaded as they are staged are left alone.
 
     Raises:
         EtlError: a day is not staged.
-        Offences: a check failed; the mart is as it was before.
+        Offences: a check failed; the mart is unchanged.
     """
 
     def work(connection: Connection) -> MartLoad:
@@ -58,7 +59,7 @@ def load_mart(
 def bring_up_to_date(
     connection: Connection, days: Sequence[date], *, run_id: str, only_unloaded: bool
 ) -> MartLoad:
-    """Do what `load_mart` does, in the writer's transaction."""
+    """Do the work of `load_mart` in a transaction that holds the writer lock."""
     began = time.monotonic()
     staged = {
         row["partition_day"]: row["is_loaded"] for row in rows(connection, "staging/staged_days")
@@ -80,6 +81,7 @@ def bring_up_to_date(
         "mart/record_load",
         of_days | {"run_id": run_id, "seconds": {"mart": seconds}},
     )
+    execute(connection, "mart/end_attempts", of_days | {"run_id": run_id, "feed": ORDER_LOG})
     counts = rows(connection, "mart/counts_by_day", of_days)
     (sizes,) = rows(connection, "mart/table_sizes")
     weekdays = compare_weekdays(connection, list(days))
@@ -91,6 +93,6 @@ def _require_staged(days: Sequence[date], staged: Collection[date]) -> None:
     missing = [day for day in days if day not in staged]
     if missing:
         raise EtlError(
-            f"staging.user_order_log does not hold {', '.join(map(str, missing))}, so the mart "
-            "can't be made of it. Materialize the day's raw and staging user_order_log too"
+            f"staging.user_order_log lacks {', '.join(map(str, missing))}, so the mart was left as "
+            "it was. Materialize raw/user_order_log and staging/user_order_log of these days too"
         )

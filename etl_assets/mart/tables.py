@@ -11,10 +11,10 @@ DESCRIPTIONS = {
     "d_city": "Cities, as their latest order names them.",
     "d_customer": "Customers, as their latest order describes them.",
     "d_calendar": "Every day from the first to the last loaded, gaps included.",
-    "f_sales": "One row an order and status. Refunds are rows of their own and negative, so sums "
+    "f_sales": "One row per order and status. Refunds are separate, negative rows, so sums "
     "are net.",
-    "f_customer_retention_weekly": "Retention by week: new customers have exactly one order row in "
-    "the week, returning ones more, whatever the status; revenue is net.",
+    "f_customer_retention_weekly": "Retention by week. A new customer has exactly one order row in "
+    "the week, a returning one has more, whatever the status. Revenue is net.",
 }
 
 DEPENDENCIES = {
@@ -22,4 +22,4 @@ DEPENDENCIES = {
     "f_sales": (STAGING, *(f"mart.{table}" for table in DIMENSIONS)),
     "f_customer_retention_weekly": ("mart.f_sales",),
 }
-"""The relations that each table is made of."""
+"""The relations from which each table is computed."""

@@ -69,6 +69,26 @@ def require_schema(warehouse: Warehouse) -> None:
         )
 
 
+def require_writable(warehouse: Warehouse) -> None:
+    """Check that the database takes changes at all.
+
+    Raises:
+        EtlError: it is only read: as a standby, or by a setting.
+    """
+    (found,) = warehouse.rows("operations/what_forbids_writing")
+    if found["is_standby"]:
+        raise EtlError(
+            "The warehouse's server is a standby, which can only be read. Give WAREHOUSE_URL the "
+            "primary's address"
+        )
+    if found["is_read_only"]:
+        raise EtlError(
+            "The warehouse can only be read: default_transaction_read_only is on. Have it switched "
+            "off where it is set: for the role, for the database, for the server, or in "
+            "WAREHOUSE_URL or PGOPTIONS"
+        )
+
+
 def require_rights(warehouse: Warehouse) -> None:
     """Check that the user may do all that loading needs.
 

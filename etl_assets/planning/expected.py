@@ -1,6 +1,6 @@
-"""Which days ought to be loaded.
+"""The days that should be loaded.
 
-Apart from the planner, so that a command that only reads does without the clients of the source.
+Apart from the planner, so that reading commands do not import the clients of the source.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from etl_assets.settings import PartitionSettings
 
 
 def expected_days(report_starts: Sequence[date], partitions: PartitionSettings) -> list[date]:
-    """Return the days that ought to be loaded: all since the oldest report's first.
+    """Return the days that should be loaded: all since the first day of the oldest report.
 
-    None are while there is no report; earlier ones the source never had.
+    The source never had earlier days. Without a report no day is expected.
     """
     if not report_starts:
         return []

@@ -1,6 +1,6 @@
-"""Which days have failed or are missing, and how each is repaired.
+"""The days that failed or are missing, and how each is repaired.
 
-What a day holds is for `etl.load` to say: a failed reload leaves the day's rows as they were.
+`etl.load` decides what is loaded: a failed reload leaves the day's rows as they were.
 """
 
 from collections.abc import Mapping
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from etl_assets.clients.warehouse import Warehouse
+from etl_assets.planning.attempts import failed_days
 from etl_assets.planning.expected import expected_days
 from etl_assets.planning.planner import repair_command
-from etl_assets.planning.runs import RunHistory
 from etl_assets.settings import PartitionSettings
 
 
 @dataclass(frozen=True)
 class FailedDay:
-    """A day that needs somebody: what is wrong, and when what the mart holds of it was loaded."""
+    """A day that a person has to repair: what is wrong, and when it was last loaded."""
 
     day: date
     why: str
@@ -24,7 +24,7 @@ class FailedDay:
 
     @property
     def holds(self) -> str:
-        """What the mart holds of the day."""
+        """The load whose rows the mart has now."""
         at = self.loaded_at
         return f"the load of {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else "nothing"
 
@@ -34,15 +34,12 @@ class FailedDay:
         return repair_command(self.day)
 
 
-def find_failed_days(
-    warehouse: Warehouse, history: RunHistory, partitions: PartitionSettings
-) -> list[FailedDay]:
-    """Return the days whose newest run failed after their last load, and gaps among the loaded."""
+def find_failed_days(warehouse: Warehouse, partitions: PartitionSettings) -> list[FailedDay]:
+    """Return the days that failed after their last load, and the gaps between loaded days."""
     loads = warehouse.rows("mart/latest_loads", {"days": None})
     loaded_at: Mapping[date, datetime] = {row["partition_day"]: row["loaded_at"] for row in loads}
     failed = {
-        day: FailedDay(day, why, loaded_at.get(day))
-        for day, why in history.failed_since(loaded_at).items()
+        day: FailedDay(day, why, loaded_at.get(day)) for day, why in failed_days(warehouse).items()
     }
     starts = [row["start_day"] for row in warehouse.rows("source/ready_reports")]
     gaps = {

@@ -1,9 +1,9 @@
-"""The planner: which day is to be loaded next, if any.
+"""The planner: the day to load next, if any.
 
-A day is done when `etl.load` says so, and by nothing else: Dagster shows a day as failed after a
-failed reload although its rows are intact, a killed run as started for ever, and a wiped storage
-knows nothing. Days go strictly in order: the first that is not done is the next. A day that was
-adopted from an old database is done if the source does not have it.
+`etl.load` alone decides whether a day is loaded. Dagster shows a day as failed after a failed
+reload although its rows are intact, shows a killed run as started for ever, and knows nothing after
+its storage was wiped. Days are loaded strictly in order: the first that is not loaded is the next.
+A day adopted from an old database counts as loaded if the source does not have it.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ from etl_assets import errors
 from etl_assets.clients.transactions import days_being_loaded
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.days import format_days
+from etl_assets.planning.attempts import REPORT, Failures, failed_tries
 from etl_assets.planning.expected import expected_days
-from etl_assets.planning.runs import Failures, RunHistory
+from etl_assets.planning.runs import RunQueue
 from etl_assets.settings import AutomationSettings, PartitionSettings
 from etl_assets.source.catalog import NotThere, Source
 
@@ -65,7 +66,7 @@ Decision = Load | Wait | Blocked | Unavailable | AskForReport
 
 
 def decision_on(error: errors.EtlError) -> Unavailable | Blocked:
-    """Return what an error means for the next day: one that passes is waited for."""
+    """Return the decision for an error: wait if it passes by itself, else block."""
     if isinstance(error, errors.ServiceUnavailable):
         return Unavailable(str(error))
     return Blocked(
@@ -76,19 +77,19 @@ def decision_on(error: errors.EtlError) -> Unavailable | Blocked:
 
 
 LATE_AFTER = timedelta(hours=36)
-"""A day's increment is there some hours after its midnight: by then it is late."""
+"""A day's increment appears some hours after midnight, so a day is late by then."""
 
 _TRIES = 3
 _PAUSE_GROWTH = 4
 _FRESH_REPORT_AFTER = timedelta(hours=24)
-"""How long a day has to be over, and the last report asked for, before a new one is."""
+"""A new report is requested at the earliest this long after the day's end and the last request."""
 
 
 class Planner:
-    """Decides which day is next, from the warehouse's records and the source.
+    """Decides which day is next, from the warehouse's records, the source and the queue of runs.
 
-    Runs that wait, and failed tries, are Dagster's to know: its `history` is asked. Three tries a
-    day are made, with growing pauses; whoever asks with `pauses=False` is a person who has looked.
+    A version of an object is tried three times, with growing pauses. A person's command passes
+    `pauses=False` and tries at once.
     """
 
     def __init__(
@@ -96,21 +97,21 @@ class Planner:
         warehouse: Warehouse,
         source: Source,
         partitions: PartitionSettings,
-        history: RunHistory,
+        queue: RunQueue,
         *,
         pauses: bool = True,
     ) -> None:
         self._warehouse = warehouse
         self._source = source
         self._partitions = partitions
-        self._history = history
+        self._queue = queue
         self._pauses = pauses
 
     def next(self, *, until: date | None = None) -> Decision:
-        """Return what to do next; days after `until` are left alone.
+        """Return what to do next. Days after `until` are left alone.
 
-        What is refused for good (a key, an answer that makes no sense, a setting) blocks the next
-        day, until it is asked again and is no longer refused.
+        A lasting error (a refused key, a malformed answer, a wrong setting) blocks the next day
+        until the cause is mended.
         """
         try:
             return self._next(until)
@@ -118,45 +119,62 @@ class Planner:
             return decision_on(error)
 
     def next_day(self) -> date | None:
-        """Return the first day that ought to be loaded and is not.
+        """Return the first expected day that is not loaded.
 
         Raises:
             EtlError: the warehouse can't be asked.
         """
-        held = self._held_days()
-        return next((day for day in self._expected(until=None) if day not in held), None)
+        loaded = self._loaded_days()
+        return next((day for day in self._expected(until=None) if day not in loaded), None)
 
     def days_under_way(self) -> set[date]:
-        """Return the days that some run loads, or is about to.
+        """Return the days that a run loads or is about to load.
 
-        Whoever plans asks this first, and then what is loaded: a run that ends in between has
-        written its load by then. The locks come first, too: between two steps a run holds none, and
-        has just said something.
+        Ask this before asking what is loaded: a run that ends in between has recorded its load by
+        then. For the same reason the queue is asked before the locks.
         """
-        locked = days_being_loaded(self._warehouse)
-        return locked | self._history.days_under_way()
-
-    def end_killed_runs(self) -> None:
-        """Have Dagster know of started runs that were killed.
-
-        Raises:
-            EtlError: the warehouse can't be asked.
-        """
-        self._history.end_killed_runs(days_being_loaded(self._warehouse))
+        waiting = self._queue.days_under_way()
+        return waiting | days_being_loaded(self._warehouse)
 
     def hold(self, what: str, failures: Failures, remedy: str) -> Wait | Blocked | None:
-        """Return why what has failed before is not tried now, or None to try."""
-        if not failures.count or not self._pauses:
+        """Return why something that failed is not tried now, or None to try it."""
+        if failures.last is None or failures.ago is None or not self._pauses:
             return None
-        if failures.count >= _TRIES:
+        if failures.of_version >= _TRIES:
             return Blocked(
-                f"{what} has failed {failures.count} times",
+                f"{what} has failed {failures.of_version} times",
                 f"see the failed runs, mend the cause, then {remedy}",
             )
-        pause = AutomationSettings.read().retry_pause_seconds
-        again = failures.last + timedelta(seconds=pause * _PAUSE_GROWTH ** (failures.count - 1))
-        if datetime.now(UTC) < again:
+        # Failures before the object is known never block, and the pause stops growing.
+        growth = _PAUSE_GROWTH ** (min(failures.tries, _TRIES) - 1)
+        pause = timedelta(seconds=AutomationSettings.read().retry_pause_seconds * growth)
+        if failures.ago < pause:
+            again = (failures.last + pause).astimezone(UTC)
             return Wait(f"{what} has failed and is tried again at {again:%Y-%m-%d %H:%M} UTC")
+        return None
+
+    def hold_redelivery(self, day: date, etag: str) -> Wait | Blocked | None:
+        """Return why a re-delivery of a loaded day is not tried now, or None to try it."""
+        return self._hold_terminated(day) or self.hold(
+            f"the new delivery of {day}",
+            failed_tries(self._warehouse, day, etag),
+            f"run: {repair_command(day)} (until then the day stays as it was)",
+        )
+
+    def _hold_day(self, day: date, etag: str) -> Wait | Blocked | None:
+        failures = failed_tries(self._warehouse, day, etag)
+        return self._hold_terminated(day) or self.hold(
+            str(day), failures, f"run: {repair_command(day)}"
+        )
+
+    def _hold_terminated(self, day: date) -> Wait | None:
+        """Return a wait if a person has just terminated the day's run."""
+        if not self._pauses or (at := self._queue.terminated_at(day)) is None:
+            return None
+        again = at + timedelta(seconds=AutomationSettings.read().retry_pause_seconds)
+        if datetime.now(UTC) < again:
+            again_at = f"{again:%Y-%m-%d %H:%M} UTC"
+            return Wait(f"the run of {day} was terminated, and is tried again at {again_at}")
         return None
 
     def _next(self, until: date | None) -> Decision:
@@ -164,19 +182,16 @@ class Planner:
         if not self._source.reports():
             return Blocked("no report was asked for yet", "etl-assets backfill")
         expected = self._expected(until)
-        held = self._held_days()
+        loaded = self._loaded_days()
         for day in expected:
-            is_adopted = held.get(day)
+            is_adopted = loaded.get(day)
             if is_adopted is False:
                 continue
             if day in under_way:
                 return Wait(f"{day} is being loaded")
-            failures = self._history.failures_of_day(day)
-            if wait := self.hold(str(day), failures, f"run: {repair_command(day)}"):
-                return wait
             found = self._source.find_next(day)
             if not isinstance(found, NotThere):
-                return Load(day)
+                return self._hold_day(day, found.stored.etag) or Load(day)
             if not is_adopted:
                 return self._without(day, found, until)
         no_day = f"no day up to {until} is expected" if until else "no day is over yet"
@@ -187,8 +202,8 @@ class Planner:
         days = expected_days(starts, self._partitions)
         return [day for day in days if until is None or day <= until]
 
-    def _held_days(self) -> dict[date, bool]:
-        """Return the days that the mart holds, and whether each was adopted."""
+    def _loaded_days(self) -> dict[date, bool]:
+        """Return the loaded days, and whether each was adopted."""
         held = self._warehouse.rows("mart/loaded_days")
         return {row["partition_day"]: row["is_adopted"] for row in held}
 
@@ -204,12 +219,12 @@ class Planner:
                 "no longer be loaded again",
             )
         if found.kind == "missing":
-            # Looked at again each time: once the file is there, the day is loaded.
+            # The next look finds the file once it is there.
             return Blocked(f"{day}: {found.why}", found.remedy)
         if self._takes_up_fresh_report():
             return self._next(until)
         if self._fresh_report_is_due(day):
-            failures = self._history.failures_of_report(day)
+            failures = failed_tries(self._warehouse, day, feed=REPORT)
             remedy = f"run: etl-assets backfill --new-report --from {day} --to {day}"
             return self.hold(f"the new report for {day}", failures, remedy) or AskForReport(
                 f"{day} ended more than a day ago and its increment is not there", day
@@ -217,8 +232,8 @@ class Planner:
         return Wait(f"{day}: {found.why}")
 
     def _takes_up_fresh_report(self) -> bool:
-        """Take up the report that no run waits for any more; return whether it is ready."""
-        return not self._history.report_is_asked_for() and bool(self._source.take_up_report())
+        """Take up a report that no run waits for any more; return whether one was ready."""
+        return not self._queue.report_is_asked_for() and bool(self._source.take_up_report())
 
     def _fresh_report_is_due(self, day: date) -> bool:
         now = datetime.now(UTC)
@@ -226,5 +241,5 @@ class Planner:
         return (
             now - self._partitions.end_of(day) > _FRESH_REPORT_AFTER
             and (asked is None or now - asked > _FRESH_REPORT_AFTER)
-            and not self._history.report_is_asked_for()
+            and not self._queue.report_is_asked_for()
         )

@@ -1,13 +1,12 @@
-"""The source: which report there is, and which object of it holds a day.
+"""The source: the reports that exist, and the object that holds a day.
 
-The rules, the first that applies:
+The first rule that applies decides:
 
-1. A day that was loaded before is held by the object that it was loaded from; what is staged counts
-   as loaded, for the next load of the mart brings it in. Ids are no change and a newer report
-   rewrites nothing: asked through another report, the same day can hold other rows, without status,
-   and its refunds would vanish. Only `Choice.latest` passes this rule over.
-2. Any other day is held by the newest report that covers it, else by the increment that the API
-   gives when asked with the newest report that ends before it.
+1. A day that is staged keeps its object, whatever its ids are now. A newer report never rewrites
+   it: the same day of another report can have other rows, and none of them a status, so refunds
+   would vanish. Only `Choice.latest` ignores this rule.
+2. Any other day is in the newest report that covers it, else in the increment that the API returns
+   for the newest report that ends before the day.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -39,27 +38,27 @@ _PUT_THERE = (
 
 
 class Choice(StrEnum):
-    """Which report a day that was loaded before is looked for in.
+    """The report in which a loaded day is looked for.
 
-    Dagster takes an enum by its names, so those are what one writes in a run's configuration.
+    A run's configuration has the name of the member, because Dagster reads enums by name.
     """
 
     recorded = "recorded"
-    """The one that it was loaded from."""
+    """The report that it was loaded from."""
     latest = "latest"
-    """The newest, as if it had never been loaded."""
+    """The newest report, as if the day had never been loaded."""
 
 
 @dataclass(frozen=True)
 class NotThere:
-    """The source does not have a day, or several consecutive ones for one reason.
+    """Consecutive days that the source does not have, for one reason.
 
     Attributes:
         days: the days, in order.
-        why: what to tell people.
-        kind: too early for an increment, not there yet, or its file is missing where the report
-            API, or the record of an earlier load, says that it is.
-        advice: what to do about a file that is missing; `{first}` and `{last}` stand for the days.
+        why: the reason, for people.
+        kind: "too early" for an increment, "not yet" available, or "missing": no object is at the
+            address that the report API or an earlier load gave.
+        advice: what to do about a missing file; `{first}` and `{last}` stand for the days.
     """
 
     days: Sequence[date]
@@ -69,22 +68,22 @@ class NotThere:
 
     @property
     def remedy(self) -> str:
-        """What to do about a file that is missing."""
+        """What to do about the missing file, for these days."""
         return self.advice.format(first=self.days[0], last=self.days[-1])
 
     def __str__(self) -> str:
-        """Return the days, why they are not there, and what to do if there is anything to do."""
+        """Return the days, the reason, and what to do."""
         message = f"{format_days(self.days)}: {self.why}"
         return f"{message}. What to do: {self.remedy}" if self.remedy else message
 
 
 @dataclass(frozen=True)
 class Redelivered:
-    """What was replaced.
+    """The days whose object was replaced.
 
     Attributes:
-        etags: the days whose object is another version than was loaded, with its ETag.
-        unknown: why the objects were not seen that could not be looked at.
+        etags: the days whose object is no longer the loaded version, with its ETag now.
+        unknown: one message for each object that could not be looked at.
     """
 
     etags: Mapping[date, str]
@@ -92,7 +91,7 @@ class Redelivered:
 
 
 class Source:
-    """The source as the warehouse's records, the report API and the object store tell it."""
+    """The source, as known from the warehouse's records, the report API and the object store."""
 
     def __init__(self, warehouse: Warehouse, api: ReportApi, store: ObjectStore) -> None:
         self._warehouse = warehouse
@@ -100,10 +99,13 @@ class Source:
         self._store = store
 
     def ensure_report(self, *, new: bool, on_wait: Callable[[str], None]) -> Report:
-        """Return the newest report that is ready; ask for one if there is none, or if `new`.
+        """Return the newest report that is ready. Ask for one if there is none, or if `new`.
 
-        A task is recorded before it is polled, so that the next call goes on polling it.
-        `on_wait` is called with the task before each pause.
+        A task is recorded before it is polled, so a later call goes on polling it.
+
+        Args:
+            new: whether to ask for a new report in any case.
+            on_wait: called with the task's id before each pause.
 
         Raises:
             ServiceUnavailable: the report was not ready in time, or the API can't be reached.
@@ -118,10 +120,10 @@ class Source:
         return self._poll(task_id, on_wait)
 
     def take_up_report(self) -> Report | None:
-        """Return the report that was asked for last, if it has become ready since.
+        """Return the report that was requested last, if it has become ready since.
 
-        Whoever has asked for it has given up waiting, or was killed. What the API can't say of it
-        now is no error: there are other reports.
+        The run that requested it has given up waiting or was killed. Errors of the API are ignored
+        here: older reports are still usable.
         """
         reports = self._warehouse.rows("source/reports")
         if not reports or reports[0]["ready_at"]:
@@ -142,15 +144,15 @@ class Source:
         ]
 
     def report_asked_for_at(self) -> datetime | None:
-        """Return when the newest report was asked for, ready or not."""
+        """Return when the newest report was requested, ready or not; None without any report."""
         reports = self._warehouse.rows("source/reports")
         return reports[0]["requested_at"] if reports else None
 
     def redelivered(self, days: Sequence[date]) -> "Redelivered":
-        """Look whether the objects that the days were loaded from are other versions by now.
+        """Return the days whose object is no longer the version that was loaded.
 
-        Of an object that has changed, all days that were loaded from it are returned, also those
-        that were not asked about. An object that is gone has not changed.
+        All days of a changed object are returned, even those that are not among `days`. An object
+        that is gone does not count as changed.
 
         Raises:
             EtlError: none of the objects could be looked at.
@@ -176,15 +178,15 @@ class Source:
         return Redelivered(etags, [str(error) for error in errors])
 
     def find(self, days: Sequence[date], choice: Choice) -> list[RawFile]:
-        """Return the objects that hold the days, in their order.
+        """Return the objects that hold the days, in the order of the days.
 
         Raises:
-            DayNotInSource: the source does not have some of them; all of those are named.
+            DayNotInSource: the source lacks some of the days; the message names all of them.
         """
         is_rewrite = choice is Choice.latest
         recorded = {} if is_rewrite else self._recorded(days)
         reports = self.reports()
-        # The days of a report share its object, which is looked at once.
+        # The days of a report share its object, so it is looked at once.
         seen: dict[str, StoredObject | None] = {}
         found: list[RawFile] = []
         missing: list[NotThere] = []
@@ -202,7 +204,7 @@ class Source:
         return found
 
     def find_next(self, day: date) -> RawFile | NotThere:
-        """Return the object that holds a day, or why there is none."""
+        """Return the object that holds a day, or the reason why there is none."""
         return self._find(day, self._recorded([day]).get(day), self.reports(), {})
 
     def _poll(self, task_id: str, on_wait: Callable[[str], None]) -> Report:
@@ -239,7 +241,7 @@ class Source:
         )
 
     def _recorded(self, days: Sequence[date]) -> dict[date, dict[str, Any]]:
-        """Return from where the days are staged; adopted days never came from the source."""
+        """Return the staged rows by day, without adopted days: they have no object there."""
         asked_for = set(days)
         staged = self._warehouse.rows("staging/staged_days")
         return {
@@ -255,7 +257,7 @@ class Source:
         reports: Sequence[Report],
         seen: dict[str, StoredObject | None],
     ) -> RawFile | NotThere:
-        """Return the object that holds a day; `seen` are the objects looked at already."""
+        """Return the object that holds a day. `seen` has the objects looked at before."""
         place = self._place(day, recorded, reports)
         if isinstance(place, NotThere):
             return place
@@ -269,7 +271,7 @@ class Source:
     def _place(
         self, day: date, recorded: Mapping[str, Any] | None, reports: Sequence[Report]
     ) -> "_Place | NotThere":
-        """Return where a day is to be, by the rules above; the object store is not asked."""
+        """Return where a day should be, by the rules above, without asking the object store."""
         if recorded is not None:
             return _Place(
                 [recorded["uri"]],
@@ -293,8 +295,8 @@ class Source:
         return self._increments_place(day, reports)
 
     def _increments_place(self, day: date, reports: Sequence[Report]) -> "_Place | NotThere":
-        """Return where the increment of a day is to be that no report covers."""
-        # A day before a report's end is too early to be asked for with it.
+        """Return where the increment of a day should be that no report covers."""
+        # The API refuses a day before the end of the report that it is asked with.
         newest = next((report for report in reports if report.end_day < day), reports[0])
         increment = self._api.get_increment(newest.report_id, day)
         if isinstance(increment, NotFound):
@@ -323,9 +325,9 @@ class Source:
     def _addresses(
         self, suffix: str, folder: str, paths: Mapping[str, str], *neighbours: Mapping[str, str]
     ) -> list[str]:
-        """Return where the order log may be: where the API says, else where it always was.
+        """Return the possible addresses of the order log: the API's, else the usual ones.
 
-        Without an address the bucket is the one of other files, those of `neighbours` included.
+        The bucket of the usual ones is that of the other files in `paths` or `neighbours`.
         """
         for name in FILE_NAMES:
             if url := paths.get(name + suffix):
@@ -343,13 +345,13 @@ class Source:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a day is to be: the addresses to look at in turn, and what to say if it is at none.
+    """Where a day should be.
 
     Attributes:
-        uris: the addresses.
-        report_id: the report that the day belongs to, or was asked with.
-        increment_id: the increment, or None for a report.
-        if_gone: what is wrong if there is no object at any of the addresses.
+        uris: the addresses to look at, in this order.
+        report_id: the report that covers the day, or with which its increment was asked for.
+        increment_id: the increment; None for a day of a report.
+        if_gone: the reason to give if no address has an object.
         advice: what to do then, as in `NotThere`.
     """
 
@@ -361,7 +363,7 @@ class _Place:
 
 
 def _by_reason(missing: Sequence[NotThere]) -> list[NotThere]:
-    """Put consecutive days that are missing for one reason together."""
+    """Join consecutive days that are missing for the same reason."""
     days_by_reason: dict[NotThere, list[date]] = {}
     for each in missing:
         days_by_reason.setdefault(replace(each, days=()), []).extend(each.days)
@@ -384,10 +386,10 @@ def locate(
     run_id: str,
     choice: Choice = Choice.recorded,
 ) -> list[RawFile]:
-    """Find the objects that hold the days, record them, and return them.
+    """Find and record the objects that hold the days.
 
-    They are recorded in `etl.raw_file`, for whichever run comes next; those of the newest report,
-    in `etl.rewrite`, are for this run alone.
+    They are recorded in `etl.raw_file` for every later run. With `Choice.latest` they are recorded
+    in `etl.rewrite`, for this run alone.
 
     Raises:
         DayNotInSource: the source lacks some of the days; nothing is recorded.
@@ -399,7 +401,7 @@ def locate(
 
 def _record(connection: Connection, found: Sequence[RawFile], run_id: str) -> None:
     with connection.transaction():
-        # In the order of the days: two runs of the same days wait for each other, never in a ring.
+        # In the order of the days, so that two runs of the same days can't deadlock.
         for file in found:
             execute(
                 connection,

@@ -9,10 +9,13 @@ The order log is CSV in UTF-8 with this header, columns in any order, lines ende
 first increment after them, have no `status`, which means shipped.
 """
 
+ORDER_LOG = "user_order_log"
+"""The name of the feed, as in `etl.attempt`."""
+
 STAGING_TABLE = "staging.user_order_log"
 
 FILE_NAMES = ("user_order_log", "user_orders_log")
-"""The names of the order log; the second is that of 2022."""
+"""The names of the order log's file. The second was used in 2022."""
 
 NEEDED_COLUMNS = (
     "date_time",
@@ -26,10 +29,10 @@ NEEDED_COLUMNS = (
     "quantity",
     "payment_amount",
 )
-"""A file without one of them is refused."""
+"""The columns without which a file is refused."""
 
 KNOWN_COLUMNS = ("uniq_id", *NEEDED_COLUMNS, "status")
-"""The columns that make an order; rows equal in all of them are duplicates."""
+"""The columns of an order. Rows that are equal in all of them are duplicates."""
 
 ORDER_COLUMNS = ("partition_day", "line", *KNOWN_COLUMNS)
-"""The columns of an order, as in staging.user_order_log."""
+"""The columns that are copied into staging.user_order_log."""

@@ -12,8 +12,12 @@ from etl_assets.clients.object_store import StoredObject
 class RawFile:
     """The version of an object that holds a day.
 
-    `increment_id` is None for a report, `report_id` for a day adopted from an old database.
-    `is_rewrite` tells that the run was told to take the day from there, whatever holds it.
+    Attributes:
+        partition_day: the day.
+        stored: the object's address, ETag and size.
+        report_id: the report; None for a day adopted from an old database.
+        increment_id: the increment; None for a report.
+        is_rewrite: whether the run was told to use this object although the day has another one.
     """
 
     partition_day: date
@@ -24,7 +28,7 @@ class RawFile:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "RawFile":
-        """Make one of a row of `sql/source/raw_files.sql`."""
+        """Return the object of a row of `sql/source/raw_files.sql`."""
         stored = StoredObject(row["uri"], row["etag"], row["size"])
         return cls(
             row["partition_day"],

@@ -1,4 +1,4 @@
-"""What became of the rows of a file, counted by day and by reason."""
+"""Counts of a file's rows: by day, and by reason for those that are rejected."""
 
 from collections import Counter
 from datetime import date
@@ -37,16 +37,16 @@ class Counts:
 
     @property
     def by_day(self) -> pl.DataFrame:
-        """What became of the rows of each day.
+        """The counts of each day.
 
-        Columns: partition_day (null where there is no readable one), rows_read, duplicates,
-        rejected, loaded, and revenue, that of the loaded rows, refunds negative.
+        Columns: partition_day (null for rows without a readable day), rows_read, duplicates,
+        rejected, loaded, and revenue (of the loaded rows, refunds negative).
         """
         counts = [{"partition_day": day, **self.of(day)} for day in self._read]
         return pl.DataFrame(counts, _COUNTS, orient="row").sort("partition_day")
 
     def of(self, day: date | None) -> dict[str, Any]:
-        """Return what became of the rows of a day, as `by_day` has it."""
+        """Return the counts of a day: the columns of `by_day` without the day."""
         read, rejected, loaded = self._read[day], self._rejected[day], self._loaded[day]
         return {
             "rows_read": read,
@@ -58,7 +58,7 @@ class Counts:
 
     @property
     def total(self) -> dict[str, Any]:
-        """What became of all rows: the same counts as `of` a day."""
+        """The counts of the whole file, as `of` returns them for a day."""
         loaded, rejected, read = (
             sum(count.values()) for count in (self._loaded, self._rejected, self._read)
         )
@@ -71,9 +71,9 @@ class Counts:
         }
 
     def rejected_outside(self, first_day: date, last_day: date) -> int:
-        """Count the rejected rows of no day from the first to the last, both included.
+        """Return how many rejected rows lie outside the days from the first to the last.
 
-        Those without a readable day are among them.
+        Rows without a readable day count too.
         """
         return sum(
             rows
@@ -85,9 +85,9 @@ class Counts:
         """Count a piece.
 
         Args:
-            read: how many rows of each day it had, duplicates and rejected ones included.
+            read: the number of rows of each day, duplicates and rejected rows included.
             orders: partition_day, status and typed_payment_amount of the rows that are loaded.
-            rejected: line, partition_day and reason of those that are not.
+            rejected: line, partition_day and reason of the rejected rows.
         """
         self._read += read
         self._loaded += rows_by_day(orders["partition_day"])
@@ -111,5 +111,5 @@ class Counts:
 
 
 def rows_by_day(days: pl.Series) -> Counter[date | None]:
-    """Count the rows that have each day."""
+    """Return the number of rows of each day."""
     return Counter(dict(days.value_counts().iter_rows()))

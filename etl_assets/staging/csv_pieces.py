@@ -1,7 +1,7 @@
-"""Cutting a CSV file, as its bytes come, into pieces of whole records that fit into memory.
+"""Cutting a CSV file into pieces of whole records that fit into memory, as its bytes arrive.
 
-Of the format only this is known here: a line ends with a line feed, and a line feed between quotes
-is part of a field. What stands in the pieces is for others to judge.
+This module knows only that a line ends with a line feed, and that a line feed between quotes is
+part of a field.
 """
 
 import codecs
@@ -16,31 +16,31 @@ from etl_assets.errors import FileRefused
 MAX_LINE_BYTES = 1 << 20
 
 MAX_RECORD_BYTES = 1 << 24
-"""A record is longer than a line only where quoted fields hold line feeds."""
+"""A record is longer than a line only where quoted fields contain line feeds."""
 
 PIECE_BYTES = 1 << 24
-"""How large pieces become, about. They begin with an eighth of it."""
+"""The approximate size of a piece. The first pieces are an eighth of it."""
 
 MAX_CELLS = 1 << 21
-"""Fields in a piece, about: short lines and thousands of columns take more memory than bytes."""
+"""The approximate number of fields in a piece: many short fields need more memory than bytes."""
 
 _BLOCK_BYTES = 1 << 18
-"""What is counted at once; with a piece at once, most of the time went into getting the memory."""
+"""How much is counted at once: with a whole piece, allocating memory took most of the time."""
 
 
 @dataclass(frozen=True)
 class CsvPiece:
-    """Some of a file's records, and the number of the line that the first of them begins on."""
+    """Some records of a file, and the number of the line on which the first begins."""
 
     data: bytes
     line: int
 
 
 class CsvPieces:
-    """A file's first line, then the rest in pieces; each to be read once, in this order.
+    """The header of a file, then the rest in pieces. Each is read once, in this order.
 
-    A piece ends after a line feed up to which the number of quotes is even. In well-formed CSV that
-    is the end of a record; and if every piece is well-formed, so is the file.
+    A piece ends at a line feed with an even number of quotes before it. In well-formed CSV that is
+    the end of a record. If every piece is well-formed, the file is.
     """
 
     def __init__(self, chunks: Iterator[bytes], *, piece_bytes: int = PIECE_BYTES) -> None:
@@ -56,10 +56,10 @@ class CsvPieces:
         return self._digest.hexdigest()
 
     def header(self) -> bytes:
-        """Return the first line, without its line feed and without a byte order mark.
+        """Return the first line without its line feed and byte order mark.
 
         Raises:
-            FileRefused: there are no bytes, or the line is over `MAX_LINE_BYTES` long.
+            FileRefused: the file is empty, or the line is longer than `MAX_LINE_BYTES`.
         """
         start: list[bytes] = []
         for chunk in self._chunks:
@@ -72,11 +72,14 @@ class CsvPieces:
         return header.removeprefix(codecs.BOM_UTF8)
 
     def pieces(self, columns: int) -> Iterator[CsvPiece]:
-        """Give what follows the header, as lines of so many columns.
+        """Yield what follows the header.
+
+        Args:
+            columns: the number of columns of a line.
 
         Raises:
-            FileRefused: a line is over `MAX_LINE_BYTES` long, or a record over `MAX_RECORD_BYTES`.
-                That is found before the rest is read.
+            FileRefused: a line is longer than `MAX_LINE_BYTES`, or a record longer than
+                `MAX_RECORD_BYTES`. The rest of the file is not read then.
         """
         max_lines = max(1, MAX_CELLS // columns)
         line = 2
@@ -88,7 +91,7 @@ class CsvPieces:
     def _cut(self) -> Iterator[bytes]:
         parts = [self._rest]
         size = len(self._rest)
-        # Small ones first, so that work on them begins while the next are waited for; never of 0.
+        # The first pieces are small, so that work begins while the next ones arrive. Never 0.
         piece_bytes = 1 + self._piece_bytes // 8
         for chunk in self._chunks:
             size += len(chunk)
@@ -106,13 +109,13 @@ class CsvPieces:
                 )
             if end:
                 piece_bytes = min(2 * piece_bytes, self._piece_bytes)
-                # All of it mostly, which takes no copy.
+                # Usually all of the data, which makes no copy.
                 yield data[:end]
         if size:
             yield b"".join(parts)
 
     def _measured(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Give the chunks, unless a line is too long; it reaches over a chunk's end then."""
+        """Yield the chunks, and refuse a line that is too long: it spans several chunks."""
         length, last_byte = 0, b""
         for chunk in chunks:
             self._digest.update(chunk)
@@ -127,9 +130,9 @@ class CsvPieces:
 
 
 def _last_record_end(data: bytes) -> int:
-    """Return where the last whole record ends, of data that begin with a record; 0 if none does."""
+    """Return where the last whole record of the data ends, or 0 where none does."""
     end = data.rfind(b"\n") + 1
-    # Most files have none, and looking for one is much faster than counting.
+    # Most files have no quotes, and looking for one is much faster than counting.
     quotes = data.count(b'"', 0, end) if b'"' in data else 0
     while quotes % 2:
         quote = data.rfind(b'"', 0, end)
@@ -139,7 +142,7 @@ def _last_record_end(data: bytes) -> int:
 
 
 def _split(data: bytes, max_lines: int) -> Iterator[tuple[bytes, int]]:
-    """Split a piece that has more lines, at the ends of records too; give the number of lines."""
+    """Split a piece with too many lines at ends of records; yield the parts and their lines."""
     every_byte = np.frombuffer(data, np.uint8)
     blocks = np.array_split(every_byte, 1 + len(data) // _BLOCK_BYTES)
     lines = sum(int(np.count_nonzero(block == ord("\n"))) for block in blocks)

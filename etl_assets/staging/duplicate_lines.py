@@ -1,10 +1,10 @@
-"""Duplicate lines, found before lines are taken apart: most of a load's time goes into that.
+"""Dropping duplicate lines before lines are split into fields, which takes most of a load's time.
 
-Three rows in four of the source are equal to an earlier one in all but `id`. Where `id` comes first
-and nothing is quoted, so are two lines that are equal after the digits that they begin with.
+Three rows in four of the source equal an earlier one in everything but `id`. Where `id` is the
+first column and nothing is quoted, their lines are equal after the leading digits.
 
-Not every duplicate is found here, `OrderLog` finds the others: hashes are kept of a million lines,
-newer ones in the place of older ones, and after a while only if many are found.
+This finds most duplicates, and `OrderLog` the others: it keeps the hashes of the newest million
+lines, and it stops looking where a file has few duplicates.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from etl_assets.staging.csv_pieces import CsvPiece
 from etl_assets.staging.seen_rows import SEEDS
 
 _TRIAL_PIECES = 4
-# Looking for duplicates takes a third of the time that taking the lines apart does.
+# Looking for duplicates takes a third of the time that splitting the lines takes.
 _LEAST_SHARE = 0.3
 
 _DIGITS = "0123456789"
@@ -32,15 +32,15 @@ Places = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class NewLines:
-    """The lines of a piece that are no duplicates.
+    """The lines of a piece without duplicates.
 
     Attributes:
         data: the lines.
-        numbers: the number of each.
-        places: where among them the lines are whose hashes are kept.
-        slots: where those are kept.
-        slots_of_known: where the lines of earlier pieces are kept that duplicates are equal to.
-        slots_of_repeated: where those of this piece are.
+        numbers: the line number of each.
+        places: the indexes of the lines whose hashes are kept.
+        slots: the slots of their hashes.
+        slots_of_known: for each duplicate of an earlier piece's line, the slot of that line.
+        slots_of_repeated: for each duplicate of a line of this piece, the slot of that line.
     """
 
     data: bytes
@@ -52,10 +52,10 @@ class NewLines:
 
 
 class LineDuplicates:
-    """Hashes of 128 bits of a file's newest lines, and the day of each."""
+    """The hashes (128 bits) of a file's newest lines, and the day of each line."""
 
     def __init__(self, slots: int = 1 << 20) -> None:
-        """Keep up to so many lines, a power of two; each takes 28 bytes."""
+        """Keep up to `slots` lines, a power of two; each takes 28 bytes."""
         self._first = np.zeros(slots, np.uint64)
         self._second = np.zeros(slots, np.uint64)
         self._days = np.zeros(slots, np.int32)
@@ -64,14 +64,14 @@ class LineDuplicates:
         self._pays = True
 
     def drop(self, piece: CsvPiece) -> CsvPiece | NewLines:
-        """Leave duplicates out, unless the piece is to be read as it is."""
+        """Return the piece without duplicate lines, or as it is where looking does not pay."""
         lines = _lines(piece.data) if self._pays else None
         if lines is None:
             return piece
         first, second = lines["first"].to_numpy(), lines["second"].to_numpy()
         slots = (first & np.uint64(len(self._first) - 1)).astype(np.int64)
         is_known = (self._first[slots] == first) & (self._second[slots] == second)
-        # Of the others, the first that wants a slot owns it, and may come again.
+        # Of new lines with the same slot, the first owns it. Later ones may be its duplicates.
         rows = np.flatnonzero(~is_known)
         self._owners[slots[rows[::-1]]] = rows[::-1]
         owners = self._owners[slots[rows]]
@@ -85,7 +85,7 @@ class LineDuplicates:
         share = 1 - len(new) / len(lines)
         data = _join(lines["line"][new]) if share else piece.data
         if share and b"\r" in data:
-            # A carriage return that is still there stands alone: to be refused, as it was written.
+            # A carriage return that is left stands alone. The reader refuses the piece as written.
             return piece
         self._pieces += 1
         self._pays = self._pieces < _TRIAL_PIECES or share >= _LEAST_SHARE
@@ -99,10 +99,10 @@ class LineDuplicates:
         )
 
     def count(self, lines: NewLines, days: pl.Series) -> Counter[date | None]:
-        """Return how many duplicates of each day were left out; None where it can't be read.
+        """Return how many duplicates of each day were dropped; None stands for unreadable days.
 
-        To be called with what `drop` gave, in that order, once the days of `lines.numbers` are
-        known. By then, or in another thread meanwhile, `drop` may be further on.
+        Call it with the results of `drop`, in their order, once the days of the lines are known.
+        `drop` may already work on later pieces, in another thread too.
         """
         days_of_known = self._days[lines.slots_of_known]
         days_of_new = days.to_physical().fill_null(_NO_DAY).to_numpy()
@@ -114,11 +114,11 @@ class LineDuplicates:
 
 
 def _lines(data: bytes) -> pl.DataFrame | None:
-    """Return the lines, and two hashes of what follows their ids, if each is a row for sure."""
+    """Return the lines and two hashes of what follows their ids, if each is surely a row."""
     if b'"' in data:
         return None
     line, rest = pl.col("line"), pl.col("rest")
-    # Where all ids are equally long, to cut them off takes half the time.
+    # Cutting ids of equal length off takes half the time.
     width = _width_of_ids(data)
     after_id = line.str.slice(width) if width else line.str.strip_chars_start(_DIGITS)
     try:
@@ -140,7 +140,7 @@ def _lines(data: bytes) -> pl.DataFrame | None:
 
 
 def _width_of_ids(data: bytes) -> int | None:
-    """Return how long the first and the last id are, if equally: ids that count up all are then."""
+    """Return the length of the first and last id if equal: ids count up, so all have it then."""
     last = data.rfind(b"\n", 0, -1) + 1
     first_width, last_width = data.find(b","), data.find(b",", last) - last
     return first_width if first_width == last_width > 0 else None

@@ -1,6 +1,6 @@
-"""Loading days into staging: from which objects, and when not."""
+"""The step from raw to staging: the recorded objects of some days replace their rows."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import date
 from functools import partial
 from itertools import groupby
@@ -11,13 +11,12 @@ from etl_assets.clients.database import Connection, rows
 from etl_assets.clients.object_store import ObjectStore
 from etl_assets.clients.transactions import copying, lock_writer
 from etl_assets.clients.warehouse import Warehouse
-from etl_assets.days import format_days, split_at_gaps
-from etl_assets.errors import EtlError, FileRefused, ObjectChanged
+from etl_assets.errors import EtlError
 from etl_assets.source.raw_file import RawFile
-from etl_assets.staging.copying import CopiedFile, FileToCopy, Staged, copy_in, run_copying, swap_in
-
-_FILES_NAMED = 5
-"""A message names so many objects, for a range can have hundreds."""
+from etl_assets.staging.copying import copy_in, run_copying
+from etl_assets.staging.files import FileToCopy, Staged
+from etl_assets.staging.guards import refuse_if_emptied, refuse_if_mostly_wrong, refuse_if_outdated
+from etl_assets.staging.swap import swap_in
 
 
 def stage(
@@ -31,19 +30,28 @@ def stage(
     max_rejected_share: float,
     allow_empty: bool = False,
 ) -> Staged:
-    """Replace the days in staging by what their recorded objects hold, all at once.
+    """Replace the rows of the days by those of their recorded objects, in one transaction.
 
-    With `only_changed`, days that staging holds from the same version of the object are left out.
-    `done_again` are the runs that this one does again, the latest first: where it has looked for no
-    object itself, it takes theirs. A day that has orders is replaced by none only with
-    `allow_empty`, or by an increment of a header alone. If the database breaks off, the objects
-    are read again.
+    If the connection to the database is lost, the objects are read again.
+
+    Args:
+        warehouse: the warehouse.
+        store: the object store.
+        days: the days to load.
+        run_id: the Dagster run.
+        done_again: the runs that this run repeats, the latest first. For a day whose object this
+            run has not looked for, the object that they recorded is used.
+        only_changed: whether days that are staged from the same version of their object are left
+            as they are.
+        max_rejected_share: the share of rejected rows above which a file is refused (a fraction).
+        allow_empty: whether a day may lose all its orders. An increment with a header alone is
+            always accepted.
 
     Raises:
-        FileRefused: an object can't be read for sure, too many of its rows are wrong, or a day
-            would lose all its orders.
-        ObjectChanged: an object was replaced since it was found.
-        EtlError: no object was found for a day yet.
+        FileRefused: an object is malformed, too many of its rows are wrong, or a day would lose
+            all its orders.
+        ObjectChanged: an object was replaced since it was recorded.
+        EtlError: no object is recorded for a day.
     """
 
     def find(connection: Connection) -> tuple[list[RawFile], dict[str, tuple[date, date]]]:
@@ -64,14 +72,14 @@ def stage(
         with copying(connection):
             copied = copy_in(connection, files)
             for file in copied:
-                _refuse_if_mostly_wrong(file, max_rejected_share)
+                refuse_if_mostly_wrong(file, max_rejected_share)
             lock_writer(connection)
-            # Asked again now that nobody else writes: another run may have loaded the days.
-            _refuse_if_outdated(connection, raw_files)
+            # Again, now that nobody else writes: another run may have loaded the days meanwhile.
+            refuse_if_outdated(connection, raw_files)
             if only_changed and not _changed(connection, raw_files):
                 raise psycopg.Rollback
             if not allow_empty:
-                _refuse_if_emptied(connection, copied)
+                refuse_if_emptied(connection, copied)
             return swap_in(connection, copied, run_id)
         return Staged([], {})
 
@@ -82,16 +90,16 @@ def _require_found(days: Sequence[date], raw_files: Sequence[RawFile]) -> None:
     missing = sorted(set(days) - {file.partition_day for file in raw_files})
     if missing:
         raise EtlError(
-            f"It is not known which object holds {', '.join(map(str, missing))}, so staging was "
-            "left as it was. Materialize the day's raw/user_order_log too"
+            f"No object is recorded for {', '.join(map(str, missing))}, so staging was left as it "
+            "was. Materialize raw/user_order_log of these days too"
         )
 
 
 def _changed(connection: Connection, raw_files: Sequence[RawFile]) -> list[RawFile]:
-    """Return the objects of those days that staging does not hold from that very version.
+    """Return the objects of the days that are not staged from that very version.
 
-    Staging is asked, not `etl.load`: a run that was killed may have staged another version, which
-    the next load of the mart would bring in.
+    This asks `etl.staged_day`, not `etl.load`: a killed run may have staged another version, which
+    the next load of the mart would use.
     """
     staged = {
         (row["partition_day"], row["uri"], row["etag"])
@@ -126,92 +134,3 @@ def _files(
         )
         files.append(FileToCopy(of_days, covers, partial(store.read, stored)))
     return files
-
-
-def _refuse_if_mostly_wrong(file: CopiedFile, max_share: float) -> None:
-    """Refuse a file if too many rows of one of the days, or of it all, are wrong."""
-    days = {str(day): file.counts_of(day) for day in file.days}
-    # The file's rows of no day, or of one that it may not hold, are in its total alone.
-    for what, count in {"the file": file.counts.total, **days}.items():
-        # Duplicates count as little among all rows as they do among the wrong ones.
-        rejected, distinct = count["rejected"], count["rows_read"] - count["duplicates"]
-        if distinct and rejected / distinct > max_share:
-            reasons = file.counts.reasons.sort("rows", descending=True).head(5)
-            why = "; ".join(
-                f"{row['reason']} ({row['rows']} rows, the first in line {row['first_line']})"
-                for row in reasons.iter_rows(named=True)
-            )
-            raise FileRefused(
-                f"{file.raw_files[0].stored.uri} is refused, nothing of it was loaded: {rejected} "
-                f"of {distinct} rows of {what} are wrong, duplicates left out, more than the share "
-                f"of {max_share:g} (ETL_MAX_REJECTED_SHARE). {why}. Have the source deliver it "
-                "again, or accept a larger share"
-            )
-
-
-def _refuse_if_emptied(connection: Connection, files: Sequence[CopiedFile]) -> None:
-    """Refuse files that give no orders for days that have some, as the writer.
-
-    An increment of a header alone says that its day has none, so it is let through. Any other file
-    has lost the orders, or they were all wrong.
-    """
-    without = [
-        raw_file
-        for file in files
-        for raw_file in file.raw_files
-        if not file.is_empty_increment and not file.counts_of(raw_file.partition_day)["loaded"]
-    ]
-    if not without:
-        return
-    # Nothing was copied of these days, so what staging holds of them is what it held before.
-    of_days = {"days": [raw_file.partition_day for raw_file in without]}
-    held = {row["partition_day"] for row in rows(connection, "staging/held_days", of_days)}
-    if not held:
-        return
-    refused = [_gives_no_orders(file, days) for file in files if (days := held & {*file.days})]
-    if len(refused) > _FILES_NAMED:
-        refused[_FILES_NAMED:] = [
-            f"and {len(refused) - _FILES_NAMED} objects more give none for theirs"
-        ]
-    is_rewrite = any(file.is_rewrite for file in without if file.partition_day in held)
-    latest = " --report latest" if is_rewrite else ""
-    raise FileRefused(
-        "A day that has orders would be replaced by none, so nothing was loaded: "
-        f"{'; '.join(refused)}. Have the source deliver it again. If it is right that there are no "
-        f"orders: etl-assets backfill --from {min(held)} --to {max(held)}{latest} --allow-empty, "
-        "or in the UI a run of order_backfill with allow_empty: true for staging__user_order_log"
-    )
-
-
-def _gives_no_orders(file: CopiedFile, days: Collection[date]) -> str:
-    counts = [file.counts_of(day) for day in days]
-    read, rejected = (sum(count[name] for count in counts) for name in ("rows_read", "rejected"))
-    stretches = ", ".join(format_days(stretch) for stretch in split_at_gaps(sorted(days)))
-    return (
-        f"{file.raw_files[0].stored.uri} gives no orders for {stretches} (rows read: {read}, "
-        f"rejected: {rejected})"
-    )
-
-
-def _refuse_if_outdated(connection: Connection, raw_files: Sequence[RawFile]) -> None:
-    """Leave the days to the run that has found other versions of them since they were read.
-
-    Or that has staged them from elsewhere, whenever it was: where a day is kept, only a run that
-    was told to may change.
-    """
-    recorded = {file.partition_day: file for file in raw_files if not file.is_rewrite}
-    found = rows(connection, "source/raw_files", {"days": list(recorded), "run_ids": []})
-    versions = {row["partition_day"]: RawFile.from_row(row) for row in found}
-    staged = rows(connection, "staging/staged_days")
-    places = {row["partition_day"]: row["uri"] for row in staged if not row["is_adopted"]}
-    outdated = [
-        day
-        for day, file in recorded.items()
-        if versions[day] != file or places.get(day, file.stored.uri) != file.stored.uri
-    ]
-    if outdated:
-        raise ObjectChanged(
-            f"While {', '.join(map(str, outdated))} was read, another run has found a newer "
-            "version of it, or taken it from elsewhere, so nothing was loaded. Run the days again, "
-            "from raw/user_order_log on"
-        )

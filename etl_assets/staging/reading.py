@@ -1,12 +1,10 @@
-"""Reading an order log: what becomes of each row.
+"""Reading an order log: each row becomes an order, a duplicate or a rejected row.
 
-A file is read as text and cast afterwards, so that nothing turns into null by itself. Each row ends
-as an order, as a duplicate of an earlier row, or in quarantine with its reason; a file that can't
-be read for sure is refused whole.
+A file is read as text and cast afterwards, so that no value silently becomes null. A malformed file
+is refused whole.
 
-A file is read in pieces of some MiB, and what becomes of a row does not depend on where they end.
-Of a row that is no duplicate only hashes are kept: 34 to 69 bytes, and as many again in files of
-2022 (see `SeenRows`). Nothing else grows with the file.
+A file is read in pieces of some MiB; the outcome does not depend on where they end. Only hashes of
+rows are kept: 34 to 69 bytes a distinct row, twice as many in files of 2022 (see `SeenRows`).
 """
 
 import hashlib
@@ -20,9 +18,8 @@ from etl_assets.frames import pl
 from etl_assets.source.feeds import KNOWN_COLUMNS, ORDER_COLUMNS
 from etl_assets.staging.counting import Counts, rows_by_day
 from etl_assets.staging.csv_pieces import PIECE_BYTES, CsvPiece, CsvPieces
-from etl_assets.staging.csv_texts import SURPLUS, read_texts
+from etl_assets.staging.csv_rows import SURPLUS, columns_of, read_texts, unknown_columns
 from etl_assets.staging.duplicate_lines import LineDuplicates, NewLines
-from etl_assets.staging.header import columns_of, unknown_columns
 from etl_assets.staging.seen_rows import SEEDS, Hashes, Mask, SeenRows
 from etl_assets.staging.validation import TYPED, judge
 
@@ -34,14 +31,14 @@ _CONTRADICTED = "uniq_id and status are another order's too, with other contents
 
 @dataclass(frozen=True)
 class Piece:
-    """What some rows of a file became.
+    """The orders and rejected rows of a piece of a file.
 
     Attributes:
-        orders: `ORDER_COLUMNS`, one row an order. Beside the day (date) and the line (int) texts as
-            they were read; PostgreSQL casts them to the very values that were judged here.
-        rejected: line, partition_day (null where there is no readable one), fields (struct of the
-            texts read), reason.
-        has_quotes: whether a text may hold a quote, a comma or a line feed.
+        orders: `ORDER_COLUMNS`, one row an order. The day is a date and the line an integer, the
+            others are texts as read; PostgreSQL casts them to the values that were validated.
+        rejected: line, partition_day (null where unreadable), fields (struct of the texts read),
+            reason.
+        has_quotes: whether a text may contain a quote, a comma or a line feed.
     """
 
     orders: pl.DataFrame
@@ -50,20 +47,20 @@ class Piece:
 
 
 class Contradicted(Exception):
-    """Orders that were given turned out to have the key of others, with other contents.
+    """Orders already yielded turned out to share their key with orders of other contents.
 
-    All versions are to be rejected, so the file has to be read once more, with what is known now.
+    All versions are rejected, so the file is read again, with the keys that are known now.
     """
 
 
 class OrderLog:
-    """One file, to be read once.
+    """One file, which is read once.
 
     Attributes:
         unknown_columns: the names of the columns that are ignored.
-        counts: what became of the rows.
+        counts: the counts of the rows.
 
-    They and `sha256` are of what was read so far.
+    The attributes and `sha256` cover what was read so far.
     """
 
     def __init__(
@@ -79,11 +76,10 @@ class OrderLog:
 
         Args:
             chunks: its bytes, in chunks of up to `MAX_LINE_BYTES`.
-            first_day: the first day that it may hold.
-            last_day: the last one.
-            contradicted: the keys that have several contents, as far as they are known; what is
-                found is added.
-            piece_bytes: how much of it to read at a time.
+            first_day: the first day that a row may have.
+            last_day: the last day that a row may have.
+            contradicted: the known keys of orders with different contents; new ones are added.
+            piece_bytes: how much to read at a time.
         """
         self._csv = CsvPieces(chunks, piece_bytes=piece_bytes)
         self._days = (first_day, last_day)
@@ -104,21 +100,21 @@ class OrderLog:
         return self._csv.sha256
 
     def pieces(self) -> Iterator[Piece]:
-        """Read the file: `csv_pieces`, `without_line_duplicates` and `read` each, `finish`.
+        """Yield the pieces of the file, from reading to the end.
 
         Raises:
-            FileRefused: it can't be read for sure; what was given of it is void.
-            Contradicted: some of the orders are none; that is known at the end of the file.
+            FileRefused: the file is malformed; discard what was yielded.
+            Contradicted: at the end of the file, if orders contradict each other.
         """
         for piece in self.csv_pieces():
             yield self.read(self.without_line_duplicates(piece))
         self.finish()
 
     def csv_pieces(self) -> Iterator[CsvPiece]:
-        """Give the file's pieces, each for `without_line_duplicates`, in this order.
+        """Yield the pieces of the file, in order, for `without_line_duplicates`.
 
         Raises:
-            FileRefused: it can't be read for sure.
+            FileRefused: the file is malformed.
         """
         self._columns = columns_of(self._csv.header())
         self._id_is_first = next(iter(self._columns)) == "id"
@@ -127,26 +123,26 @@ class OrderLog:
         yield from self._csv.pieces(len(self._columns) + 1)
 
     def finish(self) -> None:
-        """Say that all pieces were read.
+        """End the reading, after the last piece.
 
         Raises:
-            Contradicted: some of the orders are none.
+            Contradicted: orders contradict each other.
         """
         if len(self._contradicted) > self._contradicted_before:
             raise Contradicted
 
     def without_line_duplicates(self, piece: CsvPiece) -> CsvPiece | NewLines:
-        """Leave out what is written as an earlier line is, as far as that is fast; for `read`.
+        """Return the piece without duplicate lines, as far as they are found fast; for `read`.
 
-        It can be done with the next piece while this one is read.
+        The next piece can be handled while `read` works on this one.
         """
         return self._line_duplicates.drop(piece) if self._id_is_first else piece
 
     def read(self, piece: CsvPiece | NewLines) -> Piece:
-        """Return what the rows of a piece become.
+        """Return the orders and rejected rows of a piece.
 
         Raises:
-            FileRefused: it can't be read for sure.
+            FileRefused: the piece is malformed.
         """
         columns = list(self._columns)
         if isinstance(piece, NewLines):
@@ -174,10 +170,10 @@ class OrderLog:
         )
 
     def _first_of_duplicates(self, wrong: pl.DataFrame) -> pl.DataFrame:
-        """Drop the wrong rows that are written as an earlier one is.
+        """Drop the wrong rows that are written like an earlier one.
 
-        One with values beyond the columns may have all of them under wrong names: it is no
-        duplicate of one without.
+        The values of a row with too many fields may be under wrong names, so it is no duplicate
+        of a row without surplus fields.
         """
         if not len(wrong):
             return wrong
@@ -187,15 +183,15 @@ class OrderLog:
         return _where(wrong, is_new)
 
     def _orders(self, good: pl.DataFrame) -> pl.DataFrame:
-        """Drop the duplicates; give a reason to those that contradict each other.
+        """Drop the duplicates, and set a reason for orders that contradict each other.
 
-        Rows written differently can still say the same: 400 and 400.00.
+        Rows written differently can have the same values: 400 and 400.00.
         """
         values = [f"typed_{name}" if name in TYPED else name for name in self._known]
         if "status" not in self._known:
             good = good.with_columns(status=pl.lit("shipped"))
         if "uniq_id" not in self._known:
-            # Its md5 differs where the texts do, so duplicates have to be known without it.
+            # The md5 differs where the texts do, so duplicates are found by the values.
             of_values = good[values]
             first, second = _hashes(of_values, 0), _hashes(of_values, 1)
             is_new, _ = self._seen_without_uniq_id.add(first, second, np.zeros_like(first))
@@ -205,7 +201,7 @@ class OrderLog:
         first, second, contents = _hashes(of_keys, 2), _hashes(of_keys, 3), _hashes(of_values, 0)
         contradicted = self._contradicted.has(first, second)
         if contradicted.any():
-            # Each version is rejected, once: it is known by all that it says.
+            # Each version is rejected once. All of its values are its key here.
             first = np.where(contradicted, contents, first)
             second = np.where(contradicted, _hashes(of_values, 1), second)
             contents = np.where(contradicted, 0, contents)
@@ -217,7 +213,7 @@ class OrderLog:
 
 
 def _md5(contents: pl.DataFrame) -> pl.Series:
-    """Return the md5 of each row, its texts joined by commas."""
+    """Return the md5 of each row's texts, joined by commas."""
     joined = contents.select(pl.concat_str(pl.all(), separator=",")).to_series()
     return pl.Series(
         [hashlib.md5(row.encode(), usedforsecurity=False).hexdigest() for row in joined],
@@ -230,7 +226,7 @@ def _hashes(rows: pl.DataFrame, seed: int) -> Hashes:
 
 
 def _by_reason(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the rows without a reason, and those with one."""
+    """Return the rows without a reason, and the rows with one."""
     if rows["reason"].null_count() == len(rows):
         return rows, rows.clear()
     has_none = pl.col("reason").is_null()

@@ -1,8 +1,7 @@
-"""Which rows were seen, known by hashes: many at a time, and without a Python object for each.
+"""A growing set of the hashes of rows, in NumPy arrays.
 
-A Python set takes over 100 bytes a row and a call each; a join with all rows before, in Polars,
-makes the time grow with the square of the file. No library that we know of has a set of hashes that
-grows, so it is written here, on NumPy's arrays.
+A Python set takes over 100 bytes and a call for each row. A Polars join with all rows before makes
+the time grow with the square of the file. No library that we know has such a set.
 """
 
 import secrets
@@ -14,7 +13,7 @@ Hashes = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 
 SEEDS = tuple(secrets.randbits(64) for _ in range(4))
-"""Of this process, so that no file can be made to have rows of equal hashes."""
+"""Random in each process, so that no file can be crafted with rows of equal hashes."""
 
 _FIRST_SLOTS = 1 << 8
 _MAX_LOAD = 0.7
@@ -22,10 +21,11 @@ _AT_ONCE = 1 << 16
 
 
 class SeenRows:
-    """A set of keys of 128 bits, and of each key's first contents 64 bits.
+    """A set of keys (128 bits), with the contents (64 bits) that each key first had.
 
-    A hash table with linear probing. A slot takes 24 bytes, so a row takes 34 to 69. Of n keys that
-    differ, any two have the same hash with a probability of n² / 2¹²⁹: 10⁻²⁵ for 10 million.
+    A hash table with linear probing. A slot takes 24 bytes, so a row takes 34 to 69. The
+    probability that any two of n different keys have the same hash is n² / 2¹²⁹: 10⁻²⁵ for 10
+    million.
     """
 
     def __init__(self) -> None:
@@ -36,10 +36,10 @@ class SeenRows:
         return self._count
 
     def add(self, first: Hashes, second: Hashes, contents: Hashes) -> tuple[Mask, Mask]:
-        """Add rows: the two halves of their keys, and their contents.
+        """Add rows, given by the two halves of their keys and by their contents.
 
-        Returns which rows have a new key, and which have the key of an earlier row, of these or of
-        those before, whose contents were others. The remaining ones are duplicates.
+        Returns two masks: the rows with a new key, and the rows with the key of an earlier row but
+        other contents. The remaining rows are duplicates.
         """
         while self._count + len(first) > _MAX_LOAD * len(self._first):
             self._grow()
@@ -48,7 +48,7 @@ class SeenRows:
         return is_new, is_other
 
     def has(self, first: Hashes, second: Hashes) -> Mask:
-        """Return which of the keys are there."""
+        """Return a mask of the keys that the set contains."""
         first = _not_free(first)
         found = np.zeros(len(first), np.bool_)
         rows = np.arange(len(first) if self._count else 0)
@@ -64,7 +64,8 @@ class SeenRows:
     def _put(self, first: Hashes, second: Hashes, contents: Hashes) -> tuple[Mask, Mask]:
         is_new = np.zeros(len(first), np.bool_)
         is_other = np.zeros(len(first), np.bool_)
-        # Backwards: of several rows that want a free slot, the last one to sign it gets it.
+        # Backwards: of several rows with the same free slot, the last one to write gets it, and
+        # that is to be the first row.
         rows = np.arange(len(first))[::-1]
         slots = self._slots(first)[::-1]
         while rows.size:

@@ -1,23 +1,23 @@
-"""What has to be true of a row: the form and the range of each value."""
+"""The rules for a row: the form and the range of each value."""
 
 from collections.abc import Iterator
 from datetime import date
 
 from etl_assets.frames import pl
-from etl_assets.staging.csv_texts import SURPLUS
+from etl_assets.staging.csv_rows import SURPLUS
 
 MAX_UNIQ_ID_BYTES = 1_000
-"""A longer `uniq_id` rejects its row: mart.f_sales can have no key of over 2,700 bytes."""
+"""A row with a longer `uniq_id` is rejected: an index entry of mart.f_sales has 2,700 bytes."""
 
 _STATUSES = ("shipped", "refunded")
 _WHOLE_NUMBERS = ("city_id", "customer_id", "item_id", "quantity")
 TYPED = ("date_time", "payment_amount", *_WHOLE_NUMBERS)
-"""The columns that are no texts."""
+"""The columns that are not text."""
 
-# [0-9], for \d would take the digits of every script.
+# [0-9], because \d matches the digits of every script.
 _DATE_TIME = (
     r"^(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})-[0-9]{2}-[0-9]{2}"
-    # Not 60: the parser would take a leap second for the next minute.
+    # Not 60: the parser would read a leap second as the next minute.
     r"(?:[T ][0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{1,6})?)?$"
 )
 _WHOLE_NUMBER = r"^-?[0-9]+$"
@@ -28,14 +28,14 @@ _NUMERIC_14_2 = r"^-?0*[0-9]{1,12}(?:\.[0-9]{1,2}0*)?$"
 def judge(
     texts: pl.LazyFrame, known: list[str], first_day: date, last_day: date, *, has_nul: bool
 ) -> pl.DataFrame:
-    """Add `partition_day`, the typed columns (`typed_…`) and `reason`, null where all is well.
+    """Add `partition_day`, the typed columns (`typed_…`) and `reason`, null for a valid row.
 
     Args:
-        texts: the rows, as `read_texts` gives them.
-        known: those of `KNOWN_COLUMNS` that the file has.
-        first_day: the first day that the object may hold.
-        last_day: the last one.
-        has_nul: whether a text may hold a NUL character.
+        texts: the rows, as `read_texts` returns them.
+        known: the columns of `KNOWN_COLUMNS` that the file has.
+        first_day: the first day that a row may have.
+        last_day: the last day that a row may have.
+        has_nul: whether a text may contain a NUL character.
     """
     typed = (
         texts.with_columns(
@@ -61,7 +61,7 @@ def judge(
     judged = typed.with_columns(
         is_wrong=pl.any_horizontal(wrong for wrong, _ in faults), reason=pl.lit(None, pl.String)
     ).collect()
-    # Seldom, so that it is faster to look first.
+    # Wrong rows are rare, so looking first is faster.
     if not judged["is_wrong"].any():
         return judged
     return judged.with_columns(
@@ -70,7 +70,7 @@ def judge(
 
 
 def _date_time(text: pl.Expr) -> pl.Expr:
-    """Cast texts that match `_DATE_TIME`; null where there is no such day or time."""
+    """Cast texts that match `_DATE_TIME`; null where no such day or time exists."""
     return (
         pl.when(text.str.len_bytes() == len("2024-02-25"))
         .then(text + "T00:00:00")
@@ -82,9 +82,9 @@ def _date_time(text: pl.Expr) -> pl.Expr:
 def _faults(
     known: list[str], first_day: date, last_day: date, *, has_nul: bool
 ) -> Iterator[tuple[pl.Expr, pl.Expr]]:
-    """Give what can be wrong with a row and the reason; of several that apply, the first is it.
+    """Yield each fault of a row with its reason. Of several faults, the first counts.
 
-    What only tells reasons apart is part of them, for they are asked of few pieces.
+    What only tells reasons apart is in the reason's expression, which is computed for few pieces.
     """
     reason = pl.lit
     yield pl.col(SURPLUS).is_not_null(), reason("the row has more values than the file has columns")

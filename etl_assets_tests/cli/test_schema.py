@@ -43,9 +43,9 @@ def test_a_database_that_cannot_hold_every_name(
         create = "CREATE DATABASE {} ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'"
         connection.execute(sql.SQL(create).format(sql.Identifier(name)))
     environment.setenv("WAREHOUSE_URL", urlsplit(url)._replace(path=f"/{name}").geturl())
-    message = etl("migrate", code=2).stderr
-    assert "has the encoding SQL_ASCII" in message
-    assert "Traceback" not in message
+    said = etl("migrate", code=2).stderr
+    assert "has the encoding SQL_ASCII" in said
+    assert "Traceback" not in said
 
 
 def test_all_is_well(etl: Etl, pipeline: Pipeline) -> None:
@@ -84,11 +84,11 @@ def test_what_is_wrong_is_named_with_what_to_do(
     value: str,
     complaint: tuple[str, str],
 ) -> None:
-    check, message = complaint
+    check, says = complaint
     environment.setenv(variable, value)
     found = wrong(etl)
     assert list(found) == [check]
-    assert message in found[check]
+    assert says in found[check]
 
 
 @pytest.mark.usefixtures("pipeline")
@@ -108,9 +108,9 @@ def test_a_user_that_lacks_rights(
     etl: Etl, pipeline: Pipeline, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("WAREHOUSE_URL", as_user("only_etl_reader", pipeline.owners_url))
-    message = wrong(etl)["warehouse"]
-    assert message.startswith("This user lacks rights in the warehouse that loading needs: ")
-    assert "USAGE on schema etl; USAGE on schema staging. Make it a member of etl_writer" in message
+    said = wrong(etl)["warehouse"]
+    assert said.startswith("This user lacks rights in the warehouse that loading needs: ")
+    assert "USAGE on schema etl; USAGE on schema staging. Make it a member of etl_writer" in said
 
 
 @pytest.mark.usefixtures("pipeline")
@@ -120,9 +120,9 @@ def test_a_folder_without_dagster_yaml_is_refused_and_left_as_it_is(
     home = tmp_path / "documents"
     home.mkdir()
     environment.setenv("DAGSTER_HOME", str(home))
-    message = "DAGSTER_HOME is malformed: the folder has no dagster.yaml. Copy "
-    assert message in wrong(etl)["Dagster"]
-    assert message in etl("backfill", code=2).stderr
+    says = "DAGSTER_HOME is malformed: the folder has no dagster.yaml. Copy "
+    assert says in wrong(etl)["Dagster"]
+    assert says in etl("backfill", code=2).stderr
     assert list(home.iterdir()) == []
 
 
@@ -131,10 +131,42 @@ def test_storage_of_dagster_that_cannot_be_used(
     etl: Etl, environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     environment.setenv("DAGSTER_HOME", str(tmp_path))
-    for content, message in [
+    for content, says in [
         ("storage: [", "dagster.yaml"),
         ("storage: {nonsense: 1}", 'unexpected config entry "nonsense"'),
         ("storage: {postgres: {postgres_url: {env: NOT_SET}}}", '"NOT_SET" which is not set'),
     ]:
         (tmp_path / "dagster.yaml").write_text(content)
-        assert message in wrong(etl)["Dagster"]
+        assert says in wrong(etl)["Dagster"]
+
+
+def test_a_database_that_can_only_be_read(
+    etl: Etl, environment: pytest.MonkeyPatch, pipeline: Pipeline
+) -> None:
+    name = sql.Identifier(urlsplit(pipeline.owners_url).path[1:])
+    with psycopg.connect(pipeline.owners_url, autocommit=True) as owner:
+        alter = sql.SQL("ALTER ROLE only_etl_writer IN DATABASE {}").format(name)
+        owner.execute(sql.SQL("{} SET default_transaction_read_only = on").format(alter))
+        said = wrong(etl)["warehouse"]
+        owner.execute(sql.SQL("{} RESET ALL").format(alter))
+    assert "can only be read: default_transaction_read_only is on. Have it switched off" in said
+    environment.setenv("PGOPTIONS", "-cdefault_transaction_read_only=on")
+    assert wrong(etl)["warehouse"] == said
+
+
+def test_settings_of_the_user_that_do_no_harm(etl: Etl, pipeline: Pipeline) -> None:
+    name = sql.Identifier(urlsplit(pipeline.owners_url).path[1:])
+    with psycopg.connect(pipeline.owners_url, autocommit=True) as owner:
+        for setting, value in (
+            ("transaction_timeout", "1s"),
+            ("statement_timeout", "1s"),
+            ("search_path", "nowhere"),
+            ("client_encoding", "LATIN1"),
+        ):
+            owner.execute(
+                sql.SQL("ALTER ROLE only_etl_writer IN DATABASE {} SET {} = {}").format(
+                    name, sql.Identifier(setting), sql.Literal(value)
+                )
+            )
+        assert "warehouse: ok" in etl("doctor").stdout.splitlines()
+        owner.execute(sql.SQL("ALTER ROLE only_etl_writer IN DATABASE {} RESET ALL").format(name))

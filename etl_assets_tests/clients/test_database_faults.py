@@ -24,6 +24,7 @@ from tenacity import wait_fixed
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.embedded.simulator import GivenFiles
 from etl_assets.errors import EtlError, ServiceUnavailable
+from etl_assets.operations.migrations import require_writable
 from etl_assets.settings import WarehouseSettings
 from etl_assets_tests.conftest import OpenPipeline, as_user
 from etl_assets_tests.support.files import MONDAY, TUESDAY, csv_file, increment, order
@@ -83,7 +84,7 @@ def mart(pipeline: Pipeline) -> dict[str, list[Row]]:
 
 
 def fails_and_then_loads(
-    pipeline: Pipeline, mend: Callable[[], object], *messages: str, after: dict[date, bytes] = AFTER
+    pipeline: Pipeline, mend: Callable[[], object], *says: str, after: dict[date, bytes] = AFTER
 ) -> None:
     """Check that a load fails, saying so, and leaves the mart alone; mended, the next one loads.
 
@@ -93,7 +94,7 @@ def fails_and_then_loads(
     with pytest.raises(EtlError) as error:
         pipeline.load(MONDAY, TUESDAY)
     assert type(error.value) is EtlError
-    for words in messages:
+    for words in says:
         assert words in str(error.value)
     mend()
     assert mart(pipeline) == before
@@ -233,6 +234,8 @@ def test_a_standby_stops_a_load_at_once(pipeline: Pipeline, server: OwnPostgres)
     server.end(signal.SIGINT)
     standby.touch()
     server.start()
+    with pytest.raises(EtlError, match=r"server is a standby.*the primary's address"):
+        require_writable(pipeline.warehouse)
 
     def promote() -> None:
         server.end(signal.SIGINT)
@@ -279,6 +282,6 @@ def test_a_full_disk_stops_a_load_at_once(
         with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
             while True:
                 filler.write(bytes(1 << 12))
-        messages = ("No space left on device (SQLSTATE 53100)", "have space freed or added there")
+        says = ("No space left on device (SQLSTATE 53100)", "have space freed or added there")
         after = AFTER | {TUESDAY: many}
-        fails_and_then_loads(pipeline, (disk / "filler").unlink, *messages, after=after)
+        fails_and_then_loads(pipeline, (disk / "filler").unlink, *says, after=after)

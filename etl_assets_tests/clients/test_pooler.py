@@ -1,7 +1,8 @@
 """The warehouse by way of PgBouncer in transaction mode."""
 
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -91,20 +92,18 @@ def test_no_setting_is_left_to_other_clients_of_the_pooler() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("right", "wrong", "says"),
     [
-        (lambda url: url.replace("a-users-password", "another"), "SASL authentication failed"),
-        (lambda url: f"{url}?options=-cjit%3Doff", "unsupported startup parameter: options"),
-        (lambda url: url.rpartition("/")[0] + "/no_such_database", "does not exist"),
+        ("a-users-password", "another", "SASL authentication failed"),
+        (r"$", "?options=-cjit%3Doff", "unsupported startup parameter: options"),
+        (r"/test_\d+", "/no_such_database", "does not exist"),
     ],
 )
 def test_what_the_pooler_refuses_is_said_at_once(
-    pipeline: Pipeline, wrong: Callable[[str], str], message: str
+    pipeline: Pipeline, right: str, wrong: str, says: str
 ) -> None:
-    url = wrong(os.environ["WAREHOUSE_URL"])
-    with pytest.raises(
-        EtlError, match=rf"can't be opened: .*{message}.*Check WAREHOUSE_URL"
-    ) as error:
+    url = re.sub(right, wrong, os.environ["WAREHOUSE_URL"])
+    with pytest.raises(EtlError, match=rf"can't be opened: .*{says}.*Check WAREHOUSE_URL") as error:
         Warehouse(SecretStr(url)).run(one)
     assert not isinstance(error.value, ServiceUnavailable)
     assert pipeline.loads() == []

@@ -15,6 +15,7 @@ from etl_assets.settings import WarehouseSettings
 from etl_assets_tests.clients.conftest import Address
 from etl_assets_tests.support.files import MONDAY, TUESDAY, WEDNESDAY
 from etl_assets_tests.support.pipeline import Pipeline
+from etl_assets_tests.support.processes import wait_until
 
 
 def test_a_transaction_that_is_done_again_begins_anew(pipeline: Pipeline) -> None:
@@ -75,13 +76,14 @@ def test_a_day_is_shown_as_being_loaded_although_the_warehouse_restarts_just_the
     monkeypatch.setattr(warehouse, "open", open_at_the_second_try)
     with loading(warehouse, [MONDAY]):
         assert days_being_loaded(warehouse) == {MONDAY}
-        # And what becomes of its session does not become of the work.
+        # And if its session is lost, another takes the locks again.
         warehouse.run(
             lambda connection: connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' "
                 "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
             )
         )
+        wait_until(lambda: days_being_loaded(warehouse) == {MONDAY})
     assert days_being_loaded(warehouse) == set()
 
 

@@ -1,6 +1,9 @@
 """Eight loads at once of overlapping days, by the daemon and by the command line."""
 
+import subprocess
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -29,6 +32,7 @@ from etl_assets_tests.support.files import (
     increment,
     order,
 )
+from etl_assets_tests.support.pipeline import Pipeline
 from etl_assets_tests.support.processes import PATIENCE_SECONDS, wait_until
 from etl_assets_tests.support.watching import Watching
 
@@ -47,7 +51,56 @@ BEFORE, AFTER = (
 BY_THE_DAEMON = ((MONDAY, WEDNESDAY), (TUESDAY, FRIDAY), (FRIDAY, SUNDAY), (MONDAY, SUNDAY))
 BY_COMMANDS = ((MONDAY, MONDAY), (SUNDAY, SUNDAY), (WEDNESDAY, SATURDAY), (MONDAY, SUNDAY))
 
+LOADS = len(BY_THE_DAEMON) + len(BY_COMMANDS)
+
 WAITING = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+LOCKS = """
+    SELECT pid, application_name, usename, state, granted, mode, classid, objid
+    FROM pg_locks
+    JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory'
+    ORDER BY granted DESC, pid
+"""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The eight loads before it is anybody's turn: none of them can end, and no other may begin."""
+
+    pipeline: Pipeline
+    dagster: Dagster
+    commands: Sequence["subprocess.Popen[str]"]
+
+    def for_their_turn(self) -> bool:
+        """Return whether all have read their files and wait; fail at once where they never will."""
+        waiting = len(self.pipeline.query(WAITING))
+        all_go_on = not any(run.is_finished for run in self.dagster.instance.get_runs()) and all(
+            command.poll() is None for command in self.commands
+        )
+        assert all_go_on, f"a load has ended before its turn\n{self.told()}"
+        assert waiting <= LOADS, f"{waiting} loads wait, of {LOADS}\n{self.told()}"
+        return waiting == LOADS
+
+    def told(self) -> str:
+        """Return what the loads do, and who holds or waits for which lock."""
+        lines = ["Runs, the newest first:"]
+        for run in self.dagster.instance.get_runs():
+            lines.append(f"  {run.run_id} {run.status.value} {dict(run.tags)}")
+            failed = [
+                entry.message
+                for entry in self.dagster.instance.all_logs(run.run_id)
+                if entry.dagster_event and entry.dagster_event.is_failure
+            ]
+            lines += [f"    {message}" for message in failed]
+        lines.append("Commands:")
+        for command in self.commands:
+            lines.append(f"  {command.pid} ended with {command.poll()}")
+            if command.returncode is not None:
+                lines += [f"    {text}" for text in command.communicate() if text]
+        lines.append("Locks, those that are held first:")
+        lines += [f"  {lock}" for lock in self.pipeline.query(LOCKS)]
+        return "\n".join(lines)
 
 
 def test_eight_loads_at_once_of_overlapping_days_lose_and_double_nothing(
@@ -79,7 +132,8 @@ def test_eight_loads_at_once_of_overlapping_days_lose_and_double_nothing(
                 for first, last in BY_COMMANDS
             ]
             # All have read their files, and wait for their turn.
-            wait_until(lambda: len(pipeline.query(WAITING)) == 8)
+            all_eight = Waiting(pipeline, dagster, loads)
+            wait_until(all_eight.for_their_turn, otherwise=all_eight.told)
             watching = stack.enter_context(Watching(reader, versions))
         for load in loads:
             _, errors = load.communicate(timeout=PATIENCE_SECONDS)

@@ -13,7 +13,7 @@ import pytest
 
 from etl_assets.definitions import build_defs, defs
 from etl_assets.defs.jobs import JOBS, ORDER_BACKFILL, ORDER_INCREMENT, ORDER_REPORT_JOB
-from etl_assets.defs.run_history import is_ours
+from etl_assets.defs.run_queue import is_ours
 from etl_assets.errors import ConfigurationError
 from etl_assets.mart.checks import CHECKS
 from etl_assets.mart.lineage import LINEAGE

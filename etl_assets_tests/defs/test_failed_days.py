@@ -5,7 +5,6 @@ import pytest
 
 from etl_assets.definitions import build_defs
 from etl_assets.defs.assets.common import NO_FAILED_DAYS
-from etl_assets.defs.run_history import RunHistory
 from etl_assets.embedded.simulator import GivenFiles
 from etl_assets.planning.failed_days import find_failed_days
 from etl_assets.settings import PartitionSettings
@@ -28,9 +27,7 @@ def pipeline(open_pipeline: OpenPipeline) -> Pipeline:
 
 def failed(pipeline: Pipeline) -> dict[str, tuple[str, bool]]:
     """Return the failed days: what is wrong, and whether the mart holds something of them."""
-    days = find_failed_days(
-        pipeline.warehouse, RunHistory(pipeline.instance), PartitionSettings.read()
-    )
+    days = find_failed_days(pipeline.warehouse, PartitionSettings.read())
     return {str(day.day): (day.why, day.loaded_at is not None) for day in days}
 
 

@@ -13,8 +13,8 @@ from etl_assets.definitions import build_defs
 from etl_assets.defs.jobs import ORDER_INCREMENT
 from etl_assets.defs.maintenance import PRUNED_TAG, Pruned, maintenance, prune, size
 from etl_assets.defs.resources import WarehouseResource
-from etl_assets.defs.run_history import RunHistory, planned_tags
 from etl_assets.embedded.simulator import GivenFiles
+from etl_assets.planning.attempts import failed_days, failed_tries
 from etl_assets.settings import PartitionSettings
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.support.files import MONDAY, THURSDAY, TUESDAY, WEDNESDAY, csv_file, order
@@ -150,17 +150,6 @@ def test_a_run_that_ended_later_than_it_was_made_is_as_old_as_its_end(pipeline: 
     assert shown(pipeline) == before
 
 
-def test_a_terminated_run_stays_as_long_as_the_planner_counts_it(pipeline: Pipeline) -> None:
-    job = build_defs(PartitionSettings.read()).resolve_job_def(ORDER_INCREMENT)
-    # The last one would stay anyway, for the checks that it was to make.
-    for _ in range(2):
-        run = pipeline.instance.create_run_for_job(job, tags=planned_tags(WEDNESDAY))
-        pipeline.instance.report_run_canceled(run)
-    age(pipeline)
-    prune_old(pipeline)
-    assert RunHistory(pipeline.instance).failures(planned_tags(WEDNESDAY)).count == 2
-
-
 def test_a_second_time_finds_nothing_to_do(pipeline: Pipeline) -> None:
     pipeline.run(MONDAY, TUESDAY)
     pipeline.run(TUESDAY, job=ORDER_INCREMENT)
@@ -171,23 +160,25 @@ def test_a_second_time_finds_nothing_to_do(pipeline: Pipeline) -> None:
     assert rows(pipeline) == rows_before
 
 
-def test_a_failure_stays_as_long_as_the_planner_counts_it(pipeline: Pipeline) -> None:
+def test_a_failed_try_stays_as_long_as_the_planner_counts_it(pipeline: Pipeline) -> None:
     pipeline.run(MONDAY, TUESDAY)
     pipeline.files.increments[WEDNESDAY] = b"no header\r\n"
     failed = pipeline.fail(WEDNESDAY, job=ORDER_INCREMENT, planned=True).run_id
     age(pipeline)
-    history = RunHistory(pipeline.instance)
-    before = history.failures(planned_tags(WEDNESDAY))
-    assert before.count == 1
+    pipeline.query("UPDATE etl.attempt SET began_at = began_at - interval '100 days'")
+    tried = "SELECT run_id FROM etl.attempt ORDER BY began_at"
+    assert len(pipeline.query(tried)) == 3
     prune_old(pipeline)
-    assert history.failures(planned_tags(WEDNESDAY)) == before
-    assert "header" in history.why_failed(failed)
+    assert failed_tries(pipeline.warehouse, WEDNESDAY).tries == 1
+    assert "header" in failed_days(pipeline.warehouse)[WEDNESDAY]
+    assert pipeline.query(tried) == [(failed,)]
     # Loaded since, it is history.
     pipeline.files.increments[WEDNESDAY] = csv_file(order(WEDNESDAY))
     pipeline.simulator.redeliver(WEDNESDAY)
-    pipeline.run(WEDNESDAY, job=ORDER_INCREMENT)
+    loaded = pipeline.run(WEDNESDAY, job=ORDER_INCREMENT)
     prune_old(pipeline)
     assert failed not in runs(pipeline)
+    assert pipeline.query(tried) == [(loaded,)]
 
 
 def test_the_job_says_what_it_has_deleted(

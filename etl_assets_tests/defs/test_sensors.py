@@ -8,28 +8,16 @@ from urllib.parse import urlsplit
 import dagster as dg
 import psycopg
 import pytest
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.remote_origin import (
-    RegisteredCodeLocationOrigin,
-    RemoteInstigatorOrigin,
-    RemoteRepositoryOrigin,
-)
-from dagster._core.scheduler.instigation import (
-    InstigatorState,
-    InstigatorStatus,
-    ScheduleInstigatorData,
-    TickData,
-    TickStatus,
-)
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from etl_assets.clients.object_store import bucket_and_key
 from etl_assets.clients.transactions import loading
 from etl_assets.definitions import build_defs
 from etl_assets.defs.jobs import ORDER_INCREMENT, ORDER_REPORT_JOB
-from etl_assets.defs.run_history import planned_tags
+from etl_assets.defs.run_queue import planned_tags
 from etl_assets.embedded.services import EmbeddedServices
 from etl_assets.embedded.simulator import Fault, GivenFiles
+from etl_assets.planning import attempts
 from etl_assets.settings import PartitionSettings
 from etl_assets.source.raw_file import RawFile
 from etl_assets_tests.conftest import OpenPipeline
@@ -78,48 +66,18 @@ def test_days_are_loaded_strictly_in_order_and_then_waited_for(pipeline: Pipelin
 
 
 def test_the_schedule_asks_for_the_same_day_and_ends_killed_runs_too(pipeline: Pipeline) -> None:
-    repository = build_defs(PartitionSettings.read()).get_repository_def()
+    defs = build_defs(PartitionSettings.read())
+    repository = defs.get_repository_def()
     # A schedule's context opens its instance by reference, which one in memory does not have.
     pipeline.instance = pipeline.open_for_the_test.enter_context(dg.DagsterInstance.local_temp())
-    killed = started(pipeline, ORDER_INCREMENT, TUESDAY, timedelta(seconds=70))
-    with dg.build_schedule_context(pipeline.instance, datetime.now(UTC)) as context:
+    killed = started(pipeline, ORDER_INCREMENT, TUESDAY, timedelta(minutes=6))
+    with dg.build_schedule_context(
+        pipeline.instance, datetime.now(UTC), resources=dict(defs.resources or {})
+    ) as context:
         request = repository.get_schedule_def("daily_increment")(context)
     assert isinstance(request, dg.RunRequest)
     assert request.partition_key == str(TUESDAY)
     assert status(pipeline, killed) is dg.DagsterRunStatus.FAILURE
-
-
-def test_the_sensor_leaves_the_day_to_a_tick_of_the_schedule_that_goes_on(
-    pipeline: Pipeline,
-) -> None:
-    # One in memory keeps no ticks.
-    instance = pipeline.open_for_the_test.enter_context(dg.DagsterInstance.local_temp())
-    pipeline.instance = instance
-    location = RegisteredCodeLocationOrigin("etl_assets")
-    repository = RemoteRepositoryOrigin(location, "__repository__")
-    state = InstigatorState(
-        RemoteInstigatorOrigin(repository, "daily_increment"),
-        InstigatorType.SCHEDULE,
-        InstigatorStatus.RUNNING,
-        ScheduleInstigatorData("0 6 * * *"),
-    )
-    instance.add_instigator_state(state)
-    begun = TickData(
-        state.instigator_origin_id,
-        "daily_increment",
-        InstigatorType.SCHEDULE,
-        TickStatus.STARTED,
-        datetime.now(UTC).timestamp(),
-        selector_id=state.selector_id,
-    )
-    ticking = instance.create_tick(begun)
-    assert why_not(pipeline) == "Schedule daily_increment is just looking for the next day"
-    instance.update_tick(ticking.with_status(TickStatus.SKIPPED))
-    assert launch(pipeline) == [TUESDAY]
-    # One of a daemon that was killed goes on for ever.
-    killed_at = (datetime.now(UTC) - timedelta(minutes=3)).timestamp()
-    instance.create_tick(begun._replace(timestamp=killed_at))
-    assert launch(pipeline) == [WEDNESDAY]
 
 
 def test_a_day_that_is_not_there_yet_is_waited_for(pipeline: Pipeline) -> None:
@@ -188,33 +146,47 @@ def status(pipeline: Pipeline, run_id: str) -> dg.DagsterRunStatus:
     return run.status
 
 
-def test_a_started_run_that_has_just_spoken_is_not_doubled(pipeline: Pipeline) -> None:
-    # Between two steps it holds no lock.
-    run_id = started(pipeline, ORDER_INCREMENT, TUESDAY, timedelta(seconds=50))
+def test_a_started_run_that_has_not_come_to_its_first_step_is_not_doubled(
+    pipeline: Pipeline,
+) -> None:
+    run_id = started(pipeline, ORDER_INCREMENT, TUESDAY, timedelta(minutes=3))
     assert why_not(pipeline) == f"{TUESDAY} is being loaded"
     assert status(pipeline, run_id) is dg.DagsterRunStatus.STARTED
 
 
 def test_a_killed_run_that_stays_started_is_ended_and_stops_nothing(pipeline: Pipeline) -> None:
-    run_id = started(pipeline, ORDER_INCREMENT, TUESDAY, timedelta(seconds=70))
+    before = started(pipeline, ORDER_INCREMENT, TUESDAY, timedelta(minutes=6))
+    in_a_step = started(pipeline, ORDER_INCREMENT, TUESDAY, timedelta())
+    attempts.begin(pipeline.warehouse, [TUESDAY], in_a_step)
     assert launch(pipeline) == [TUESDAY]
-    # As started it would keep its place in the queue's limits, and no run of the day would start.
+    # As started they would keep their place in the queue's limits, and no run would start.
+    for run_id in (before, in_a_step):
+        assert status(pipeline, run_id) is dg.DagsterRunStatus.FAILURE
+
+
+@pytest.mark.parametrize("job", [ORDER_INCREMENT, ORDER_REPORT_JOB])
+def test_a_started_run_that_holds_its_lock_lives(pipeline: Pipeline, job: str) -> None:
+    days = [TUESDAY] if job == ORDER_INCREMENT else []
+    run_id = started(pipeline, job, TUESDAY if days else None, timedelta(hours=1))
+    with loading(pipeline.warehouse, days, run_id=run_id):
+        attempts.begin(pipeline.warehouse, days, run_id)
+        pipeline.queue().end_killed_runs()
+        assert status(pipeline, run_id) is dg.DagsterRunStatus.STARTED
+        assert (TUESDAY in pipeline.queue().days_under_way()) is bool(days)
+    # The lock of another run of the day is no sign of life.
+    with loading(pipeline.warehouse, [TUESDAY], run_id="another"):
+        pipeline.queue().end_killed_runs()
     assert status(pipeline, run_id) is dg.DagsterRunStatus.FAILURE
 
 
-def test_a_started_run_that_holds_its_days_lives(pipeline: Pipeline) -> None:
+def test_no_run_counts_as_killed_just_after_the_server_has_started(
+    pipeline: Pipeline, environment: pytest.MonkeyPatch
+) -> None:
     run_id = started(pipeline, ORDER_INCREMENT, TUESDAY, timedelta(hours=1))
-    with loading(pipeline.warehouse, [TUESDAY]):
-        assert why_not(pipeline) == f"{TUESDAY} is being loaded"
+    attempts.begin(pipeline.warehouse, [TUESDAY], run_id)
+    environment.setattr("etl_assets.planning.attempts.GRACE_SECONDS", 1_000_000_000)
+    assert why_not(pipeline) == f"{TUESDAY} is being loaded"
     assert status(pipeline, run_id) is dg.DagsterRunStatus.STARTED
-
-
-def test_a_run_that_waits_for_the_report_may_be_silent_for_longer(pipeline: Pipeline) -> None:
-    alive = started(pipeline, ORDER_REPORT_JOB, None, timedelta(minutes=10))
-    killed = started(pipeline, ORDER_REPORT_JOB, None, timedelta(minutes=20))
-    pipeline.tick(NEXT)
-    assert status(pipeline, alive) is dg.DagsterRunStatus.STARTED
-    assert status(pipeline, killed) is dg.DagsterRunStatus.FAILURE
 
 
 def test_the_runs_of_other_code_locations_are_left_alone(pipeline: Pipeline) -> None:
@@ -258,7 +230,7 @@ def test_a_run_that_somebody_terminates_does_not_come_back_at_once(
     run = pipeline.instance.get_run_by_id(run_id)
     assert run
     pipeline.instance.report_run_canceled(run)
-    assert "is tried again at" in why_not(pipeline)
+    assert f"the run of {TUESDAY} was terminated, and is tried again at" in why_not(pipeline)
     environment.setenv("ETL_RETRY_PAUSE_SECONDS", "0")
     assert launch(pipeline) == [TUESDAY]
 
@@ -277,7 +249,7 @@ def test_the_api_being_down_is_said_and_not_waited_for(pipeline: Pipeline) -> No
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "message"),
+    ("status", "body", "says"),
     [
         (401, "{}", "refused access (401)"),
         (403, "{}", "refused access (403)"),
@@ -285,11 +257,11 @@ def test_the_api_being_down_is_said_and_not_waited_for(pipeline: Pipeline) -> No
     ],
 )
 def test_a_source_that_refuses_is_said_with_what_to_do(
-    pipeline: Pipeline, status: int, body: str, message: str
+    pipeline: Pipeline, status: int, body: str, says: str
 ) -> None:
     pipeline.simulator.faults.add(Fault("/get_increment", status=status, body=body))
     reason = why_not(pipeline)
-    assert message in reason
+    assert says in reason
     assert "What to do: " in reason
     assert launch(pipeline) == [TUESDAY]
 
@@ -310,7 +282,7 @@ def test_a_file_that_is_missing_is_said_with_what_to_do(
 
 @pytest.mark.parametrize("sensor", [NEXT, REDELIVERED])
 @pytest.mark.parametrize(
-    ("variable", "value", "message"),
+    ("variable", "value", "says"),
     [
         ("REPORT_API_KEY", None, "REPORT_API_KEY"),
         ("AWS_SECRET_ACCESS_KEY", "wrong", "access refused"),
@@ -324,7 +296,7 @@ def test_a_setting_that_is_missing_or_wrong_is_said_with_what_to_do(
     sensor: str,
     variable: str,
     value: str | None,
-    message: str,
+    says: str,
 ) -> None:
     launch(pipeline)
     pipeline.simulator.redeliver(TUESDAY, csv_file(order(TUESDAY)))
@@ -334,7 +306,7 @@ def test_a_setting_that_is_missing_or_wrong_is_said_with_what_to_do(
         host = urlsplit(pipeline.owners_url).netloc.rpartition("@")[2]
         environment.setenv(variable, value.format(host=host))
     reason = why_not(pipeline, sensor)
-    assert message in reason
+    assert says in reason
     assert "What to do: " in reason
     assert "wrong" not in reason
 

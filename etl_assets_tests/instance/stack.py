@@ -40,6 +40,9 @@ _HOSTS = re.compile(
 _PORTS = re.compile(r"(?<=[:=\s(])(3000|3001|4000|5432|6379|8080|8081|8333|8443)\b")
 _STOP = ((signal.SIGTERM, 120.0),)
 
+_PAUSES = {"daemon": 3.0, "worker": 3.0}
+"""Seconds between two looks at a service whose check takes seconds of CPU."""
+
 
 def services(*profiles: str, env_file: Path) -> dict[str, Any]:
     """Return the services as an engine would be given them; `env_file` has to be called .env."""
@@ -121,7 +124,8 @@ class Stack:
                 stop=_STOP,
             )
         for name in names:
-            wait_until(partial(self.is_healthy, name))
+            pause = _PAUSES.get(name.partition(":")[0], 0.5)
+            wait_until(partial(self.is_healthy, name), pause=pause)
 
     def run(self, name: str, *command: str) -> str:
         """Run a service's command, or another in its place, to its end; return what it printed."""

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+from datetime import date
 
 import dagster as dg
 import pytest
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
-from etl_assets.clients.transactions import days_being_loaded, writing
-from etl_assets.defs import run_history
-from etl_assets.defs.run_history import RunHistory
+from etl_assets.clients.transactions import writing
+from etl_assets.defs.run_queue import RunQueue
+from etl_assets.planning import attempts
 from etl_assets_tests.instance.demo import DAYS, holds_the_demo
 from etl_assets_tests.instance.stack import Stack
 from etl_assets_tests.support.processes import wait_until
@@ -68,9 +68,9 @@ def test_a_killed_worker_and_one_that_is_restarted_lose_and_double_nothing(
         wait_until(lambda: len(runs(DONE)) == len(INCREMENTS) + 1 - 2)
         killed = runs(STARTED)
         assert len(killed) == 2
-        # As the sensor next_increment does after a minute.
-        monkeypatch.setattr(run_history, "_SILENT_FOR", timedelta(0))
-        RunHistory(instance).end_killed_runs(days_being_loaded(warehouse))
+        # As the sensor next_increment does, once the server has run for a minute.
+        monkeypatch.setattr(attempts, "GRACE_SECONDS", 0)
+        RunQueue(instance, warehouse).end_killed_runs()
         # Now Dagster runs a range again, and the planner a day.
         wait_until(lambda: loaded() == DAYS)
         wait_until(lambda: len(runs(DONE)) == len(INCREMENTS) + 1)

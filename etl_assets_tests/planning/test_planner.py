@@ -19,7 +19,7 @@ from etl_assets.clients.transactions import loading
 from etl_assets.definitions import build_defs
 from etl_assets.defs.assets.common import STAGING
 from etl_assets.defs.jobs import ORDER_BACKFILL, ORDER_INCREMENT, ORDER_REPORT_JOB
-from etl_assets.defs.run_history import report_tags
+from etl_assets.defs.run_queue import report_tags
 from etl_assets.embedded.services import EmbeddedServices
 from etl_assets.embedded.simulator import Fault, GivenFiles
 from etl_assets.planning.expected import expected_days
@@ -301,7 +301,7 @@ def test_a_file_that_is_missing_blocks_until_it_is_there(
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "message"),
+    ("status", "body", "says"),
     [
         (401, "{}", "the report API refused access (401). Check REPORT_API_KEY"),
         (403, "{}", "the report API refused access (403). Check REPORT_API_KEY"),
@@ -310,13 +310,13 @@ def test_a_file_that_is_missing_blocks_until_it_is_there(
     ],
 )
 def test_a_source_that_refuses_for_good_blocks_until_it_does_no_more(
-    pipeline: Pipeline, status: int, body: str, message: str
+    pipeline: Pipeline, status: int, body: str, says: str
 ) -> None:
     pipeline.load(SUNDAY_BEFORE, MONDAY)
     pipeline.simulator.faults.add(Fault("/get_increment", status=status, body=body))
     decision = pipeline.planner().next()
     assert isinstance(decision, Blocked)
-    assert message in decision.why
+    assert says in decision.why
     assert "etl-assets doctor" in decision.remedy
     assert pipeline.planner().next() == Load(TUESDAY)
 

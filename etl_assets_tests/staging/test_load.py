@@ -20,8 +20,10 @@ from etl_assets.mart.load import load_mart
 from etl_assets.settings import ObjectStoreSettings
 from etl_assets.source.catalog import Choice, locate
 from etl_assets.source.raw_file import RawFile
-from etl_assets.staging.copying import FileToCopy, copy_in, swap_in
+from etl_assets.staging.copying import copy_in
+from etl_assets.staging.files import FileToCopy
 from etl_assets.staging.load import stage
+from etl_assets.staging.swap import swap_in
 from etl_assets_tests.conftest import OpenPipeline
 from etl_assets_tests.properties.oracle import Delivery
 from etl_assets_tests.support.files import (
@@ -568,6 +570,6 @@ def test_a_day_that_was_never_looked_for_is_not_said_to_be_staged(
     pipeline = open_pipeline(of_monday(csv_file(order(MONDAY))))
     error = pipeline.fail(MONDAY, assets=[STAGING]).error
     assert error == (
-        f"It is not known which object holds {MONDAY}, so staging was left as it was. Materialize "
-        "the day's raw/user_order_log too"
+        f"No object is recorded for {MONDAY}, so staging was left as it was. Materialize "
+        "raw/user_order_log of these days too"
     )

@@ -18,7 +18,7 @@ from etl_assets.clients.report_api import ReportApi
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.definitions import build_defs
 from etl_assets.defs.jobs import ORDER_BACKFILL
-from etl_assets.defs.run_history import RunHistory
+from etl_assets.defs.run_queue import RunQueue
 from etl_assets.embedded.simulator import GivenFiles, Simulator
 from etl_assets.instance.runner import Outcome, Runner
 from etl_assets.mart.load import MartLoad, load_mart
@@ -31,7 +31,7 @@ from etl_assets.settings import (
 )
 from etl_assets.source.catalog import Choice, Source, locate
 from etl_assets.source.raw_file import RawFile
-from etl_assets.staging.copying import Staged
+from etl_assets.staging.files import Staged
 from etl_assets.staging.load import stage
 from etl_assets_tests.properties import oracle
 from etl_assets_tests.properties.model import Tables
@@ -81,9 +81,13 @@ class Pipeline:
 
     def planner(self, *, pauses: bool = True) -> Planner:
         """Return the planner, as the sensors have it, or as the command line has it."""
-        history = RunHistory(self.instance)
+        queue = self.queue()
         partitions = PartitionSettings.read()
-        return Planner(self.warehouse, self.source, partitions, history, pauses=pauses)
+        return Planner(self.warehouse, self.source, partitions, queue, pauses=pauses)
+
+    def queue(self) -> RunQueue:
+        """Return Dagster's queue, as the sensors see it."""
+        return RunQueue(self.instance, self.warehouse)
 
     # --- Running ----------------------------------------------------------------------------------
 
@@ -176,9 +180,13 @@ class Pipeline:
 
     def tick(self, sensor: str, cursor: str | None = None) -> SensorExecutionData:
         """Evaluate a sensor as the daemon has it evaluated."""
-        repository = build_defs(PartitionSettings.read()).get_repository_def()
+        defs = build_defs(PartitionSettings.read())
+        repository = defs.get_repository_def()
         with dg.build_sensor_context(
-            instance=self.instance, repository_def=repository, cursor=cursor
+            instance=self.instance,
+            repository_def=repository,
+            cursor=cursor,
+            resources=dict(defs.resources or {}),
         ) as context:
             return repository.get_sensor_def(sensor).evaluate_tick(context)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tenacity import (
+    RetryCallState,
     Retrying,
     retry,
     retry_if_exception_type,
@@ -81,12 +82,26 @@ def wait_until_nothing_runs(lock_file: Path) -> None:
     os.close(lock(lock_file))
 
 
-def wait_until(so: Callable[[], T | None]) -> T:
-    """Wait until it is so, and return what it is."""
+def wait_until(
+    so: Callable[[], T | None],
+    *,
+    pause: float = 0.1,
+    otherwise: Callable[[], str] | None = None,
+) -> T:
+    """Wait until it is so, and return what it is.
+
+    `pause` is the seconds between two looks. `otherwise` says what there is instead, for the error
+    of a wait in vain.
+    """
+
+    def in_vain(_: RetryCallState) -> None:
+        raise AssertionError(otherwise() if otherwise else "it did not come in time")
+
     patience = Retrying(
+        retry_error_callback=in_vain,
         retry=retry_if_result(lambda found: not found),
         stop=stop_after_delay(PATIENCE_SECONDS),
-        wait=wait_fixed(0.1),
+        wait=wait_fixed(pause),
     )
     found = patience(so)
     assert found

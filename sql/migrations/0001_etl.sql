@@ -206,3 +206,73 @@ ORDER BY load.partition_day, load.load_id DESC;
 
 COMMENT ON VIEW etl.latest_load IS
 'The newest load of each day: what the mart holds.';
+
+CREATE TABLE etl.attempt (
+    feed text NOT NULL,
+    partition_day date NOT NULL,
+    run_id text NOT NULL,
+    uri text,
+    etag text,
+    began_at timestamptz NOT NULL DEFAULT now(),
+    ended_at timestamptz,
+    outcome text CHECK (outcome IN ('loaded', 'unchanged', 'failed', 'refused')),
+    error text,
+    PRIMARY KEY (feed, partition_day, run_id),
+    CHECK ((outcome IS NULL) = (ended_at IS NULL)),
+    CHECK ((error IS NOT NULL) = coalesce(outcome IN ('failed', 'refused'), false))
+);
+
+CREATE INDEX attempt_run_id ON etl.attempt (run_id);
+
+COMMENT ON TABLE etl.attempt IS
+'One row a run and day of a feed: that the run has tried to load the day, and what came of it. A '
+'run writes it when it begins, in a transaction of its own, and completes it when it ends; a row '
+'without an outcome whose run holds its lock no longer is that of a run that was killed.';
+COMMENT ON COLUMN etl.attempt.feed IS
+'The feed; order_report where a report was asked for because of the day.';
+COMMENT ON COLUMN etl.attempt.partition_day IS 'The day.';
+COMMENT ON COLUMN etl.attempt.run_id IS 'The Dagster run.';
+COMMENT ON COLUMN etl.attempt.uri IS
+'The object that holds the day, s3://bucket/key; null until it is known.';
+COMMENT ON COLUMN etl.attempt.etag IS 'The object''s ETag: the version that was tried.';
+COMMENT ON COLUMN etl.attempt.began_at IS 'When the run began to work on the day.';
+COMMENT ON COLUMN etl.attempt.ended_at IS 'When the attempt ended; null until then.';
+COMMENT ON COLUMN etl.attempt.outcome IS
+'loaded; unchanged: the mart had the day from this very object; failed; refused: the file or a '
+'check of the mart''s figures was at fault. Null until the attempt has ended.';
+COMMENT ON COLUMN etl.attempt.error IS 'What was wrong, where it failed or was refused.';
+
+CREATE VIEW etl.failed_attempt AS
+SELECT attempt.*
+FROM etl.attempt AS attempt
+WHERE
+    attempt.outcome IN ('failed', 'refused')
+    AND NOT EXISTS (
+        SELECT
+        FROM etl.attempt AS later
+        WHERE
+            later.feed = attempt.feed
+            AND later.partition_day = attempt.partition_day
+            AND later.outcome IN ('loaded', 'unchanged')
+            AND later.ended_at > attempt.ended_at
+    )
+    AND NOT EXISTS (
+        SELECT
+        FROM etl.load AS load
+        WHERE
+            attempt.feed = 'user_order_log'
+            AND load.partition_day = attempt.partition_day
+            AND load.loaded_at > attempt.ended_at
+    );
+
+COMMENT ON VIEW etl.failed_attempt IS
+'The attempts that have failed or were refused since the day was loaded last.';
+COMMENT ON COLUMN etl.failed_attempt.feed IS 'The feed, or order_report.';
+COMMENT ON COLUMN etl.failed_attempt.partition_day IS 'The day.';
+COMMENT ON COLUMN etl.failed_attempt.run_id IS 'The Dagster run.';
+COMMENT ON COLUMN etl.failed_attempt.uri IS 'The object, s3://bucket/key; null where it was not known yet.';
+COMMENT ON COLUMN etl.failed_attempt.etag IS 'The object''s ETag; null likewise.';
+COMMENT ON COLUMN etl.failed_attempt.began_at IS 'When the run began to work on the day.';
+COMMENT ON COLUMN etl.failed_attempt.ended_at IS 'When the attempt failed.';
+COMMENT ON COLUMN etl.failed_attempt.outcome IS 'failed or refused.';
+COMMENT ON COLUMN etl.failed_attempt.error IS 'What was wrong.';

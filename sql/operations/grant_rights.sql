@@ -12,6 +12,8 @@ BEGIN
         -- No DELETE: what was loaded stays known.
         GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA etl TO etl_writer;
         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA staging, mart TO etl_writer;
+        -- Old tries are removed with the runs that made them.
+        GRANT DELETE ON etl.attempt TO etl_writer;
         -- The record of migrations is the owner's.
         REVOKE INSERT, UPDATE ON etl.alembic_version FROM etl_writer;
 

@@ -1,20 +1,22 @@
 """What all assets share: their keys, how they fail, and what they say of their tables."""
 
 import warnings
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date
 from typing import Any
 
 import dagster as dg
 
 from etl_assets.clients.database import Connection, rows
-from etl_assets.clients.transactions import loading
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.defs import run_tags
 from etl_assets.defs.partitions import days_of
 from etl_assets.defs.resources import WarehouseResource
-from etl_assets.errors import EtlError
+from etl_assets.errors import EtlError, FileRefused
+from etl_assets.mart.tables import TABLES
+from etl_assets.planning import attempts
+from etl_assets.source.feeds import ORDER_LOG
 
 # Backfill policies are beta, and what makes a range one run: known, and pinned with Dagster.
 warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
@@ -22,6 +24,11 @@ warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
 ORDER_REPORT = dg.AssetKey("order_report")
 RAW = dg.AssetKey(["raw", "user_order_log"])
 STAGING = dg.AssetKey(["staging", "user_order_log"])
+
+MART_OP = "mart"
+"""The one op that makes the daily tables of the mart."""
+
+_RECORDED_WITHIN_SECONDS = 5.0
 
 OWNERS = ["team:data"]
 
@@ -39,8 +46,11 @@ NO_FAILED_DAYS = dg.AssetCheckKey(mart_key("f_sales"), "no_failed_days")
 
 
 def is_planned(context: dg.AssetExecutionContext) -> bool:
-    """Return whether the planner launched the run."""
-    return run_tags.PLANNED in context.run.tags
+    """Return whether the planner launched the run.
+
+    A run that somebody executes again has the tags of the first one; it loads its days.
+    """
+    return run_tags.PLANNED in context.run.tags and context.run.parent_run_id is None
 
 
 @contextmanager
@@ -54,15 +64,78 @@ def plain_failure() -> Generator[None]:
 
 @contextmanager
 def step(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Generator[Warehouse]:
-    """Give a step of a run the warehouse, and show the run's days as being loaded meanwhile.
+    """Give a step of a run the warehouse, and show the run as alive until the run has ended.
 
-    Every step does all its work in here: a started run that neither shows its days nor says
-    anything is taken for killed. An error fails the run as in `plain_failure`.
+    Every step does all its work in here: a started run that does not show itself is taken for
+    killed. An error fails the run as in `plain_failure`.
     """
     with plain_failure():
-        database = warehouse.connect()
-        with loading(database, days_of(context.run)):
-            yield database
+        connected = warehouse.connect()
+        warehouse.show(connected, days_of(context.run), context.run.run_id)
+        yield connected
+
+
+@contextmanager
+def attempt(
+    context: dg.AssetExecutionContext,
+    warehouse: WarehouseResource,
+    *,
+    feed: str = ORDER_LOG,
+    days: Sequence[date] | None = None,
+) -> Generator[Warehouse]:
+    """Do what `step` does, and record it as a part of the run's try to load its days.
+
+    The first step of a run begins the try; the mart's transaction completes it, or the step that
+    fails. A run that is interrupted or killed leaves it open, and it is no try; unless somebody has
+    terminated the run, which is not to come back at once.
+    """
+    run_id = context.run.run_id
+    with step(context, warehouse) as connected:
+        attempts.begin(connected, days or days_of(context.run), run_id, feed=feed)
+        try:
+            yield connected
+        except Exception as error:
+            _record_failure(warehouse, run_id, _reason(error), feed, refused=_is_refusal(error))
+            raise
+        except BaseException:
+            if _is_terminated(context):
+                _record_failure(warehouse, run_id, "Somebody terminated the run", feed)
+            raise
+        if feed == ORDER_LOG and not _includes_mart(context.run):
+            attempts.forget(connected, run_id)
+
+
+def _record_failure(
+    warehouse: WarehouseResource, run_id: str, reason: str, feed: str, *, refused: bool = False
+) -> None:
+    # Without a warehouse it was no try; and the error that is already there is the one to show.
+    with suppress(EtlError):
+        connected = warehouse.connect(retry_seconds=_RECORDED_WITHIN_SECONDS)
+        attempts.fail(connected, run_id, reason, refused=refused, feed=feed)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, EtlError):
+        return str(error)
+    # Its words are not ours, and may hold anything.
+    return f"The run failed with {type(error).__name__}: see its log in Dagster's UI"
+
+
+def _is_refusal(error: Exception) -> bool:
+    return isinstance(error, FileRefused)
+
+
+def _is_terminated(context: dg.AssetExecutionContext) -> bool:
+    run = context.instance.get_run_by_id(context.run.run_id)
+    return run is not None and run.status is dg.DagsterRunStatus.CANCELING
+
+
+def _includes_mart(run: dg.DagsterRun) -> bool:
+    """Return whether the run loads its days into the mart, or only looks for or stages them."""
+    if run.step_keys_to_execute is not None:
+        return MART_OP in run.step_keys_to_execute
+    tables = {mart_key(table) for table in TABLES}
+    return run.asset_selection is None or not tables.isdisjoint(run.asset_selection)
 
 
 def table_schema(connection: Connection, relation: str) -> dg.TableSchema:

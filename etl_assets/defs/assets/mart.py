@@ -14,9 +14,11 @@ from etl_assets.clients.database import Connection, rows
 from etl_assets.clients.warehouse import Warehouse
 from etl_assets.days import format_days
 from etl_assets.defs.assets.common import (
+    MART_OP,
     OWNERS,
     SINGLE_RUN,
     add_day_metadata,
+    attempt,
     column_lineage,
     is_planned,
     mart_key,
@@ -34,6 +36,7 @@ from etl_assets.mart.lineage import LINEAGE
 from etl_assets.mart.load import MartLoad, load_mart
 from etl_assets.mart.phases import in_order
 from etl_assets.mart.tables import DEPENDENCIES, DESCRIPTIONS, TABLES
+from etl_assets.planning import attempts
 from etl_assets.planning.planner import LATE_AFTER
 
 _SALES = mart_key("f_sales")
@@ -49,7 +52,7 @@ def mart_assets(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
     """Return the multi-asset of the daily tables of the mart."""
 
     @dg.multi_asset(
-        name="mart",
+        name=MART_OP,
         specs=[
             dg.AssetSpec(
                 mart_key(table),
@@ -77,7 +80,9 @@ def mart_assets(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
     def mart(
         context: dg.AssetExecutionContext, warehouse: WarehouseResource
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-        with step(context, warehouse) as database:
+        # A run of checks alone tries to load nothing.
+        part = attempt if context.selected_asset_keys else step
+        with part(context, warehouse) as database:
             make = _load(context, database) if context.selected_asset_keys else check_all(database)
             yield from (result for result in make if _is_selected(context, result))
 
@@ -96,20 +101,23 @@ def _is_selected(
 
 
 def _load(
-    context: dg.AssetExecutionContext, warehouse: Warehouse
+    context: dg.AssetExecutionContext, database: Warehouse
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     days = days_of(context.run)
+    staged = database.rows("staging/staged_days")
+    of_days = [row for row in staged if row["partition_day"] in set(days)]
+    attempts.record_objects(database, of_days, context.run.run_id)
     try:
         load = load_mart(
-            warehouse, days, run_id=context.run.run_id, only_unloaded=is_planned(context)
+            database, days, run_id=context.run.run_id, only_unloaded=is_planned(context)
         )
     except Offences as offences:
+        reason = f"The mart was left as it was: {offences}. The checks' metadata has the figures"
+        attempts.fail(database, context.run.run_id, reason, refused=True)
         yield from check_results(offences.found, {"days": format_days(days)})
-        raise dg.Failure(
-            f"The mart was left as it was: {offences}. The checks' metadata has the figures"
-        ) from None
-    of_tables = warehouse.run(lambda connection: _describe(connection, days[-1]))
-    history = warehouse.rows("mart/load_history", {"days": days})
+        raise dg.Failure(reason) from None
+    of_tables = database.run(lambda connection: _describe(connection, days[-1]))
+    history = database.rows("mart/load_history", {"days": days})
     _add_metadata(context, days, load, history, of_tables)
     for table in TABLES:
         yield dg.MaterializeResult(asset_key=mart_key(table))

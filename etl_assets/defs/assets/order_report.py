@@ -1,15 +1,21 @@
 """The report: asked for once, and polled until it is ready."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from etl_assets.clients.object_store import object_uri
-from etl_assets.defs.assets.common import ORDER_REPORT, OWNERS, SINGLE_RUN, step
+from etl_assets.clients.warehouse import Warehouse
+from etl_assets.defs import run_tags
+from etl_assets.defs.assets.common import ORDER_REPORT, OWNERS, SINGLE_RUN, attempt
 from etl_assets.defs.code_versions import code_version
 from etl_assets.defs.resources import ObjectStoreResource, ReportApiResource, WarehouseResource
 from etl_assets.errors import EtlError
+from etl_assets.planning import attempts
 from etl_assets.source.catalog import Source
 
 
@@ -43,7 +49,7 @@ def order_report(
     A report that is there already is used again; `new_report` asks for another, which never
     rewrites days that are loaded.
     """
-    with step(context, warehouse) as database:
+    with _attempt(context, warehouse) as database:
         source = Source(database, report_api.connect(), object_store.connect())
         report = source.ensure_report(
             new=config.new_report,
@@ -60,6 +66,21 @@ def order_report(
             ),
         }
     )
+
+
+@contextmanager
+def _attempt(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource
+) -> Generator[Warehouse]:
+    """Record the try: for the run's days, or for the one that a report is asked for because of."""
+    if run_tags.REPORT_FOR not in context.run.tags:
+        with attempt(context, warehouse) as connected:
+            yield connected
+        return
+    day = date.fromisoformat(context.run.tags[run_tags.REPORT_FOR])
+    with attempt(context, warehouse, feed=attempts.REPORT, days=[day]) as connected:
+        yield connected
+        attempts.succeed(connected, context.run.run_id, feed=attempts.REPORT)
 
 
 def _address(url: str) -> str:

@@ -11,11 +11,12 @@ from etl_assets.defs.assets.common import (
     RAW,
     SINGLE_RUN,
     add_day_metadata,
-    step,
+    attempt,
 )
 from etl_assets.defs.code_versions import code_version
 from etl_assets.defs.partitions import days_of
 from etl_assets.defs.resources import ObjectStoreResource, ReportApiResource, WarehouseResource
+from etl_assets.planning import attempts
 from etl_assets.source.catalog import Choice, Source, locate
 from etl_assets.source.raw_file import RawFile
 
@@ -56,7 +57,7 @@ def raw_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDef
         A day that was loaded before is looked for where it was loaded from. If the source lacks any
         of the run's days, the run stops here and names them.
         """
-        with step(context, warehouse) as database:
+        with attempt(context, warehouse) as database:
             source = Source(database, report_api.connect(), object_store.connect())
             found = locate(
                 database,
@@ -65,11 +66,17 @@ def raw_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDef
                 run_id=context.run.run_id,
                 choice=config.report,
             )
+            attempts.record_objects(database, [_object(file) for file in found], context.run.run_id)
         for file in found:
             add_day_metadata(context, RAW, file.partition_day, _metadata(file))
         return dg.MaterializeResult()
 
     return raw_user_order_log
+
+
+def _object(file: RawFile) -> dict[str, Any]:
+    stored = file.stored
+    return {"partition_day": file.partition_day, "uri": stored.uri, "etag": stored.etag}
 
 
 def _metadata(file: RawFile) -> dict[str, str | int]:

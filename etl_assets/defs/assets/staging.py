@@ -14,20 +14,21 @@ from etl_assets.defs.assets.common import (
     SINGLE_RUN,
     STAGING,
     add_day_metadata,
+    attempt,
     column_lineage,
     is_planned,
-    step,
     table_sample,
     table_schema,
 )
 from etl_assets.defs.code_versions import code_version
 from etl_assets.defs.partitions import days_of
 from etl_assets.defs.resources import ObjectStoreResource, WarehouseResource
+from etl_assets.planning import attempts
 from etl_assets.settings import LoadSettings
 from etl_assets.source.feeds import KNOWN_COLUMNS
 
 if TYPE_CHECKING:
-    from etl_assets.staging.copying import Staged
+    from etl_assets.staging.files import Staged
 
 _TABLE = "staging.user_order_log"
 
@@ -86,13 +87,16 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
         from etl_assets.staging.load import stage
 
         days = days_of(context.run)
-        with step(context, warehouse) as database:
+        run_ids = [context.run.run_id, *_runs_done_again(context)]
+        with attempt(context, warehouse) as database:
+            found = database.rows("source/raw_files", {"days": days, "run_ids": run_ids})
+            attempts.record_objects(database, found, context.run.run_id)
             staged = stage(
                 database,
                 object_store.connect(),
                 days,
                 run_id=context.run.run_id,
-                done_again=_runs_done_again(context),
+                done_again=run_ids[1:],
                 only_changed=is_planned(context),
                 max_rejected_share=LoadSettings.read().max_rejected_share,
                 allow_empty=config.allow_empty,

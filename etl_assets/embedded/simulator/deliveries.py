@@ -16,6 +16,8 @@ from etl_assets.embedded.simulator.ledger import Increment, Ledger, Report
 BUCKET = "s3-sprint3"
 
 _IN_MEMORY_BYTES = 32 << 20
+_IN_ONE_CALL_BYTES = 8 << 20
+"""More goes in parts, for which boto3 starts threads."""
 
 
 class Interrupted(Exception):
@@ -131,8 +133,12 @@ class Deliveries:
                 if self._stopping.is_set():
                     raise Interrupted
                 file.write(piece)
+            size = file.tell()
             file.seek(0)
-            self._client.upload_fileobj(file, BUCKET, key)
+            if size <= _IN_ONE_CALL_BYTES:
+                self._client.put_object(Bucket=BUCKET, Key=key, Body=file)
+            else:
+                self._client.upload_fileobj(file, BUCKET, key)
 
 
 def report_keys(report: Report) -> dict[str, str]:

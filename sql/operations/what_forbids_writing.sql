@@ -1,0 +1,7 @@
+-- What makes this session's transactions read-only, if anything does.
+--
+-- Rows: one, is_standby (boolean), is_read_only (boolean): whether default_transaction_read_only is
+-- on for it.
+SELECT
+    pg_is_in_recovery() AS is_standby,
+    current_setting('default_transaction_read_only')::boolean AS is_read_only

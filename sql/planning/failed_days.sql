@@ -1,0 +1,13 @@
+-- The days whose newest attempt has failed since they were loaded last.
+--
+-- Parameters: feed (text).
+-- Rows: partition_day, outcome, error, run_id, ended_at; by day.
+SELECT DISTINCT ON (partition_day)
+    partition_day,
+    outcome,
+    error,
+    run_id,
+    ended_at
+FROM etl.failed_attempt
+WHERE feed = %(feed)s
+ORDER BY partition_day, ended_at DESC

@@ -1,0 +1,16 @@
+-- How often a version of the object of a day has failed since the day was loaded last.
+--
+-- Parameters: feed (text), day (date), etag (text): the version; null for any.
+-- Rows: one: tries (of the version, or before the object was known), of_version (of the version
+-- alone), last (when the newest ended; null without any), ago (interval since then, by the
+-- database's clock).
+SELECT
+    count(*) AS tries,
+    count(*) FILTER (WHERE %(etag)s::text IS NULL OR etag = %(etag)s) AS of_version,
+    max(ended_at) AS last,
+    clock_timestamp() - max(ended_at) AS ago
+FROM etl.failed_attempt
+WHERE
+    feed = %(feed)s
+    AND partition_day = %(day)s
+    AND (%(etag)s::text IS NULL OR etag IS NULL OR etag = %(etag)s)
