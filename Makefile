@@ -1,4 +1,4 @@
-# The commands of the README and of CONTRIBUTING.md. They install what they need into .venv, from the Python package index.
+# The commands of the README and of CONTRIBUTING.md. They install their dependencies into .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,26 +8,26 @@ BIN := .venv/bin
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/installed ## the whole pipeline on embedded parts, and the retention table
+demo: .venv/installed ## run the whole pipeline on embedded servers and print the retention table
 	$(BIN)/etl-assets demo
 
-ui: .venv/installed ## Dagster's UI and daemon, on what the demo has loaded
+ui: .venv/installed ## start Dagster's UI and daemon, with the demo's data
 	$(BIN)/etl-assets up
 
-test: .venv/installed ## all tests, on a real PostgreSQL, S3 server and HTTP API
+test: .venv/installed ## run all tests, with a real PostgreSQL, S3 server and HTTP API
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
-test-ui: .venv/pictures ## the tests of Dagster's UI, in a headless Chromium
+test-ui: .venv/pictures ## run the tests of Dagster's UI, in a headless Chromium
 	CHROMIUM="$${CHROMIUM:-chromium}" $(BIN)/pytest -m ui etl_assets_tests/ui
 
-compose-e2e: .venv/installed ## the demo of docker-compose.yml on a real engine, started by root: minutes
+compose-e2e: .venv/installed ## run the demo of docker-compose.yml on a real engine, as root: minutes
 	COMPOSE_E2E=1 $(BIN)/pytest etl_assets_tests/deploy
 
-soak: .venv/installed ## thousands of random histories, and a thousand kills: an hour and a half
+soak: .venv/installed ## test thousands of random histories and a thousand kills: an hour and a half
 	$(BIN)/pytest etl_assets_tests/properties/test_crashes.py etl_assets_tests/properties/test_model.py \
 		--hypothesis-profile=soak
 
-lint: .venv/installed ## style, types, the direction of imports, and SQL
+lint: .venv/installed ## check style, types, the direction of imports, and SQL
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright
@@ -38,22 +38,22 @@ lock: .venv/installed ## pin the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-annotate --all-extras --upgrade \
 		pyproject.toml -o constraints.txt
 
-audit: .venv/installed ## known vulnerabilities in what constraints.txt pins; needs the internet
+audit: .venv/installed ## list known vulnerabilities of the pinned packages; needs the internet
 	$(BIN)/uvx pip-audit@2.10.1 --requirement constraints.txt --no-deps --disable-pip --strict
 
-bench: .venv/installed ## ratios of times, measured side by side: twenty minutes
+bench: .venv/installed ## measure ratios of times, side by side: twenty minutes
 	$(BIN)/python -m benchmarks
 
-bench-big: .venv/installed ## the same at full size: forty minutes
+bench-big: .venv/installed ## measure the same at full size: forty minutes
 	$(BIN)/python -m benchmarks --big
 
-pictures: .venv/pictures ## take the pictures of docs/ anew, in a headless Chromium
+pictures: .venv/pictures ## take the pictures of docs/ again, in a headless Chromium
 	$(BIN)/python docs/make_pictures.py
 
-clean: ## forget the installation and the demo
+clean: ## delete the installation and the demo's data
 	rm -rf .venv .etl
 
-# uv is pinned like all else; it installs in seconds what takes pip a minute.
+# uv is pinned like everything else. It installs in seconds, while pip takes a minute.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt uv
