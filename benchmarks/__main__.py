@@ -23,7 +23,7 @@ _BENCHMARKS: dict[str, Callable[..., Iterator[Figure]]] = {
 @click.argument("names", nargs=-1, type=click.Choice(list(_BENCHMARKS)))
 @click.option("--big", is_flag=True, help="At the sizes of the targets: up to an hour.")
 def main(names: tuple[str, ...], big: bool) -> None:
-    """Measure what the NAMES name, or everything, and print how it compares."""
+    """Run the benchmarks with the given NAMES, or all of them, and print the figures."""
     for name in names or _BENCHMARKS:
         click.echo(f"{name} …", err=True)
         with TemporaryDirectory(prefix="etl-assets-benchmarks-", dir=Path.cwd()) as folder:

@@ -1,7 +1,7 @@
-"""The peer of Dagster's runs: Apache Airflow, installed into a folder and run beside it.
+"""Apache Airflow, installed into a folder and run as the peer of Dagster's runs.
 
-A DAG of three tasks that do nothing, by the LocalExecutor, with its state in PostgreSQL: what is
-measured is what a run costs before any work is done.
+A DAG of three tasks that do nothing runs in the LocalExecutor, with its state in PostgreSQL. So the
+benchmark measures the cost of a run without any work.
 """
 
 import os
@@ -52,11 +52,11 @@ class Airflow(Startable):
     """Airflow's services."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
-        """Describe them.
+        """Configure them; `start` installs and starts them.
 
         Args:
-            folder: where it is installed, and everything of it is kept.
-            database_url: of an empty database.
+            folder: where it is installed and has all its files.
+            database_url: the address of an empty database.
         """
         self._folder = folder
         self._url = f"http://{LOOPBACK}:{free_ports(1)[0]}"
@@ -101,7 +101,7 @@ class Airflow(Startable):
         self._wait_for_dag()
 
     def run(self) -> tuple[datetime, datetime]:
-        """Run the DAG once; return when it was queued and when it ended."""
+        """Run the DAG once; return the times at which it was queued and ended."""
         runs = f"/api/v2/dags/{_DAG}/dagRuns"
         run_id = self._call("POST", runs, json={"logical_date": None})["dag_run_id"]
         ended = self._wait(

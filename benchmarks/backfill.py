@@ -1,7 +1,7 @@
-"""A long range in one run, against Dagster's own way of writing events, and against Airflow.
+"""A long range in one run, compared with Dagster's own storage class and with Airflow.
 
-Airflow's days are a run each, as the old pipeline's were: three tasks that do nothing, so that what
-is counted is what a run costs before any work is done.
+In Airflow each day is a run, as in the old pipeline. Its three tasks do nothing, so the benchmark
+counts the cost of a run without any work.
 """
 
 import os
@@ -33,7 +33,7 @@ def measure(folder: Path, *, big: bool) -> Iterator[Figure]:
         with Airflow(folder / "airflow", parts.postgres.url("airflow")) as airflow:
 
             def load(instance: dg.DagsterInstance, number: int, batch: str) -> float:
-                # Read for each event; `services` puts back what there was before it.
+                # Dagster reads the variable for each event. `services` restores the environment.
                 os.environ["DAGSTER_EVENT_BATCH_SIZE"] = batch
                 days = count if number else _WEEK
                 with instance, stopwatch() as seconds:
@@ -63,7 +63,7 @@ def measure(folder: Path, *, big: bool) -> Iterator[Figure]:
 
 
 def _default_home(parts: EmbeddedServices, home: Path) -> InstanceRef:
-    """Return Dagster's instance with our settings but for its storage, in a database of its own."""
+    """Return an instance with our settings but Dagster's own storage class, in its own database."""
     parts.postgres.create_database("default")
     settings = yaml.safe_load((Path(os.environ["DAGSTER_HOME"]) / "dagster.yaml").read_text())
     url = parts.postgres.url("default").replace("postgresql://", "postgresql+psycopg2://")

@@ -1,4 +1,4 @@
-"""How long one waits before anything happens: imports, which are to be where they are used."""
+"""The start-up time: how long the imports of the command line and the code location take."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ _CODE_LOCATION = "from etl_assets.definitions import defs; defs()"
 
 
 def measure(folder: Path, *, big: bool) -> Iterator[Figure]:
-    """Measure the command line and the code location against the libraries that they stand on."""
+    """Compare the command line and the code location with the libraries that they import."""
     rounds = 20 if big else 10
     command = Path(sys.executable).with_name("etl-assets")
     pair = side_by_side(

@@ -1,9 +1,9 @@
-"""An increment under the daemon, from the planner's tick to the view, beside a run of Airflow.
+"""An increment that the daemon runs, from the planner's tick to the view, beside a run of Airflow.
 
-The increment is whole: the planner asks the report API which day is next, the daemon queues and
-launches it, and its run finds the object, reads and stages it, loads the mart and describes the
-view. Airflow's three tasks do nothing. Airflow forks a process for each of them from one that has
-imported everything; a run of Dagster is a process of its own, or a Celery worker's that stays warm.
+The increment is complete: the planner asks the report API for the next day, the daemon queues and
+launches a run, and the run finds the object, stages it, loads the mart and describes the view.
+Airflow's three tasks do nothing. Airflow forks a process per task from one that has imported
+everything. A run of Dagster is a new process, or it uses a Celery worker that stays warm.
 """
 
 import os
@@ -33,10 +33,10 @@ from etl_assets.embedded.startable import Startable
 from etl_assets.embedded.supervised import Supervised
 from etl_assets.instance.runner import open_instance
 
-# The increments of a report are seven; the first only warms up.
+# A report has seven increments; the first one warms up and is not measured.
 _ROUNDS = 6
 _SETTLED_SECONDS = 2.0
-"""A run's process ends some time after the run."""
+"""How long to wait after a run until its process has ended."""
 
 _ROOT = Path(__file__).parents[1]
 _STOP = ((signal.SIGTERM, 20.0),)
@@ -45,7 +45,7 @@ Span = tuple[float, float]
 
 
 def measure(folder: Path, *, big: bool) -> Iterator[Figure]:  # noqa: ARG001  # one size for both
-    """Measure it, each run a process of its own, then on a worker that is warm."""
+    """Measure it with a new process for each run, then with a warm worker."""
     yield from _beside_airflow(folder / "processes", "an increment under the daemon", ExitStack())
     warm = "an increment under the daemon, on a warm Celery worker"
     yield from _beside_airflow(folder / "worker", warm, _Worker(folder / "celery"))
@@ -54,9 +54,10 @@ def measure(folder: Path, *, big: bool) -> Iterator[Figure]:  # noqa: ARG001  # 
 def _beside_airflow(
     folder: Path, what: str, workers: AbstractContextManager[object]
 ) -> Iterator[Figure]:
-    """Measure increments beside runs of Airflow, with what else runs them."""
+    """Measure increments beside runs of Airflow, with `workers` running meanwhile."""
     with services(folder / "services") as parts:
-        # Enough for one of ours and one of Airflow's, so that each is alone.
+        # The interval is long enough for one of our runs and one of Airflow's, so that they never
+        # run at the same time.
         os.environ["ETL_NEXT_INCREMENT_SECONDS"] = "20"
         parts.postgres.create_database("airflow")
         with open_instance() as instance:
@@ -65,7 +66,7 @@ def _beside_airflow(
                 Airflow(folder / "airflow", parts.postgres.url("airflow")) as airflow,
                 workers,
                 DagsterServers(folder / "dagster", free_ports(1)[0], {}),
-                # The code location, whose processes the runs are, is the daemon's.
+                # The runs are children of the code location, which is a child of the daemon.
                 _CpuMeter("dagster-daemon", "celery") as dagsters_cpu,
                 _CpuMeter("airflow") as airflows_cpu,
             ):
@@ -88,7 +89,7 @@ def _beside_airflow(
 
 
 class _Worker(Startable):
-    """A Celery worker of one process, which Dagster hands its runs to."""
+    """A Celery worker with one process, which runs Dagster's runs."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -116,14 +117,14 @@ class _Worker(Startable):
 
 
 def _next_increment(instance: dg.DagsterInstance, number: int) -> Span:
-    """Wait for the daemon to load one more day; return when that began and ended."""
+    """Wait until the daemon has loaded one more day; return when that began and ended."""
     filters = dg.RunsFilter(job_name=ORDER_INCREMENT, statuses=[dg.DagsterRunStatus.SUCCESS])
     records = Retrying(
         retry=retry_if_result(lambda records: len(records) <= number),
         stop=stop_after_delay(120),
         wait=wait_fixed(0.2),
     )(instance.get_run_records, filters)
-    time.sleep(_SETTLED_SECONDS)  # what its process still does is part of its CPU
+    time.sleep(_SETTLED_SECONDS)  # the end of its process is a part of its CPU time
     newest = records[0]
     return _tick_of(instance, newest.dagster_run.run_id), newest.end_time or 0
 
@@ -140,12 +141,15 @@ def _tick_of(instance: dg.DagsterInstance, run_id: str) -> float:
 
 def _run_of(airflow: Airflow) -> Span:
     began, ended = airflow.run()
-    time.sleep(_SETTLED_SECONDS)  # as with ours
+    time.sleep(_SETTLED_SECONDS)  # the same as after our run
     return began.timestamp(), ended.timestamp()
 
 
 class _CpuMeter:
-    """What CPU our child processes that words name, and theirs, have used; a context manager."""
+    """Measures the CPU time of our child processes with given words in their command lines.
+
+    Their own children count too. It is a context manager.
+    """
 
     def __init__(self, *words: str) -> None:
         self._roots = [
@@ -166,7 +170,7 @@ class _CpuMeter:
         self._thread.join()
 
     def seconds(self, span: Span) -> float:
-        """Return the CPU seconds from its beginning until all of it has settled."""
+        """Return the CPU seconds from the beginning of a span until its processes have ended."""
         return self._used_at(span[1] + _SETTLED_SECONDS) - self._used_at(span[0])
 
     def _used_at(self, moment: float) -> float:
@@ -179,7 +183,7 @@ class _CpuMeter:
 
 
 def _used(process: psutil.Process) -> float:
-    """Return what a process and its ended children have used; one that has just ended, nothing."""
+    """Return the CPU seconds of a process and its ended children; 0 if it has just ended."""
     with suppress(psutil.NoSuchProcess):
         times = process.cpu_times()
         return times.user + times.system + times.children_user + times.children_system

@@ -1,4 +1,4 @@
-"""The mart's transaction, and reading the view, as history grows: the cost of a day is to stay."""
+"""The mart's transaction and reads of the view with growing history: a day's cost must not grow."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ _STATEMENTS = (Path(__file__).parent / "sql" / "stage_days.sql").read_text().spl
 
 @dataclass(frozen=True)
 class Size:
-    """How much history a warehouse has: days of `_ORDERS` orders each, by so many customers."""
+    """The size of a history: its days of `_ORDERS` orders each, and its number of customers."""
 
     days: int
     customers: int
 
     @property
     def facts(self) -> int:
-        """How many facts that is."""
+        """The number of facts."""
         return self.days * _ORDERS
 
 
@@ -48,7 +48,7 @@ class History:
             connection.execute("VACUUM ANALYZE")
 
     def stage(self, first: date, days: int = 1, *, orders: int = _ORDERS) -> None:
-        """Stage made-up days in place of what is staged of them."""
+        """Replace days in staging with generated orders."""
         parameters = {
             "first": first,
             "days": days,
@@ -65,13 +65,13 @@ class History:
                 connection.execute(statement.encode(), parameters)
 
     def load(self, day: date, number: int) -> float:
-        """Load a day that is staged, and return the seconds."""
+        """Load a staged day, and return the seconds."""
         with stopwatch() as seconds:
             load_mart(self.warehouse, [day], run_id=f"{day} {number}", only_unloaded=False)
         return seconds()
 
     def load_new(self, number: int) -> float:
-        """Load a day that was never loaded."""
+        """Load a day for the first time."""
         day = self.next_day + timedelta(days=number)
         self.stage(day)
         return self.load(day, 0)
@@ -83,7 +83,7 @@ class History:
         return self.load(day, 1 + number)
 
     def take_back(self, number: int) -> float:
-        """Load the last day again, delivered without a thousand of its orders."""
+        """Load the last day again, from a re-delivery without a thousand of its orders."""
         day = self.next_day + timedelta(days=1)
         self.stage(day)
         self.load(day, 1000 + number)
@@ -98,8 +98,8 @@ class History:
 
 
 def growing_facts(folder: Path, *, big: bool) -> Iterator[Figure]:
-    """Measure days and the view with much history against little."""
-    # Whole weeks, so that the days measured are of the same place in theirs.
+    """Compare days and the view with much history and with little."""
+    # Use whole weeks, so that the measured days have the same place in their weeks.
     little, much = Size(35, 100_000), Size(1_673 if big else 336, 100_000)
     with EmbeddedPostgres(folder / "facts") as postgres:
         few, many = History(postgres, "few", little), History(postgres, "many", much)
@@ -120,7 +120,7 @@ def growing_facts(folder: Path, *, big: bool) -> Iterator[Figure]:
 
 
 def growing_customers(folder: Path) -> Iterator[Figure]:
-    """Measure days with many customers against few, and days that take orders back."""
+    """Compare days with many customers and with few, and days with orders taken back."""
     little, much = Size(98, 100_000), Size(98, 1_000_000)
     with EmbeddedPostgres(folder / "customers") as postgres:
         few, many = History(postgres, "few", little), History(postgres, "many", much)

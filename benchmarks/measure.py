@@ -1,4 +1,4 @@
-"""Measuring things side by side, and what came of it: figures, each with its target."""
+"""Measures things side by side and returns figures, each with its target."""
 
 import statistics
 import time
@@ -9,36 +9,36 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Target:
-    """What a figure is to be: at most, or at least, so much."""
+    """The largest or the smallest value that a figure should have."""
 
     limit: float
     is_most: bool
 
     def is_met_by(self, value: float) -> bool:
-        """Return whether a figure is as it should be."""
+        """Return whether a figure reaches the target."""
         return value <= self.limit if self.is_most else value >= self.limit
 
 
 def at_most(limit: float) -> Target:
-    """Return the target of a figure that is the better the smaller it is."""
+    """Return the target of a figure for which less is better."""
     return Target(limit, is_most=True)
 
 
 def at_least(limit: float) -> Target:
-    """Return the target of a figure that is the better the larger it is."""
+    """Return the target of a figure for which more is better."""
     return Target(limit, is_most=False)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured, in each round.
+    """A measured figure.
 
     Attributes:
         what: what was measured.
-        against: what it was measured against, if it is a ratio.
-        target: what it is to be.
-        unit: × of a ratio, else s, ms or GB.
-        value: what counts: a median.
+        against: what it was compared with, if it is a ratio.
+        target: its target.
+        unit: × for a ratio, else s, ms or GB.
+        value: the median, which is compared with the target.
         rounds: the figure of each round.
     """
 
@@ -51,36 +51,36 @@ class Figure:
 
     @property
     def is_met(self) -> bool:
-        """Whether it is as it should be."""
+        """Whether it reaches its target."""
         return self.target.is_met_by(self.value)
 
 
 def absolute(what: str, target: Target, unit: str, rounds: Sequence[float]) -> Figure:
-    """Return a figure that stands for itself: the median of the rounds, in their unit."""
+    """Return a figure that is no ratio: the median of the rounds, in their unit."""
     return Figure(what, "", target, unit, statistics.median(rounds), rounds)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The seconds that two things took, in each round."""
+    """The seconds that two things took in each round."""
 
     measured: Sequence[float]
     baseline: Sequence[float]
 
     def ratio(self, what: str, against: str, target: Target) -> Figure:
-        """Return the ratio of the medians; a round's is that of its own two."""
+        """Return the ratio of the medians, and of each round's two values."""
         value = statistics.median(self.measured) / statistics.median(self.baseline)
         of_rounds = zip(self.measured, self.baseline, strict=True)
         return Figure(what, against, target, "×", value, [one / other for one, other in of_rounds])
 
 
 def in_turn(*measured: Callable[[int], float], rounds: int = 5) -> list[list[float]]:
-    """Measure several things in turn, A B A B, after a round that warms them up.
+    """Measure several things in turn (A B A B), after one round to warm up.
 
     Args:
-        measured: each does it once, and returns the seconds that count; it gets the number of the
-            round, 0 for the one that does not count.
-        rounds: how often.
+        measured: functions that do a thing once and return its seconds. Their argument is the
+            number of the round; round 0 is not counted.
+        rounds: how many rounds to count.
 
     Returns:
         The seconds of each thing.
@@ -92,13 +92,13 @@ def in_turn(*measured: Callable[[int], float], rounds: int = 5) -> list[list[flo
 def side_by_side(
     measured: Callable[[int], float], baseline: Callable[[int], float], *, rounds: int = 5
 ) -> Pair:
-    """Measure two things as `in_turn` does."""
+    """Measure two things with `in_turn`."""
     return Pair(*in_turn(measured, baseline, rounds=rounds))
 
 
 @contextmanager
 def stopwatch() -> Generator[Callable[[], float]]:
-    """Give a function that returns the seconds since the block began, or that it took."""
+    """Yield a function that returns the seconds since the block began, or that it took."""
     began = time.perf_counter()
     ended: float | None = None
     yield lambda: (ended or time.perf_counter()) - began

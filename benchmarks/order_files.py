@@ -1,4 +1,4 @@
-"""Order logs of any size and share of duplicates, in the likeness of the source's."""
+"""Generates order logs like the source's, with any size and any share of duplicates."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 DAY = date(2024, 2, 26)
-"""The day of all orders."""
+"""The day of all the orders."""
 
 _HEADER = (
     b"id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,"
@@ -23,12 +23,12 @@ _ITEMS = (
     *("Лампочка LED", "Ручка шариковая", "Томаты", "Хлеб ржаной"),
 )
 _ROWS_AT_ONCE = 100_000
-# Duplicates come soon after, as in the source: some hundred orders over and over.
+# Duplicates follow soon, as in the source, which repeats some hundred orders over and over.
 _BATCH = 200
 
 
 def write_orders(path: Path, rows: int, duplicates: float) -> None:
-    """Write an increment of so many rows, of which a share (0 to 1) are duplicates."""
+    """Write an increment with a number of rows and a share (0 to 1) of duplicates."""
     with path.open("wb") as file:
         file.write(_HEADER)
         for part in _parts(rows, duplicates):

@@ -1,7 +1,7 @@
-"""What people use to load such a file; run by a Python that has peers.txt, it knows nothing of us.
+"""Other common ways to load such a file. It runs in a Python with peers.txt, without our package.
 
-`python peers.py NAME` reads an object's CSV, drops the duplicates, puts the rows into the table
-`peer`, and prints how many seconds that took. Object and database are named by the environment.
+`python peers.py NAME` reads an object's CSV, drops the duplicates, loads the rows into the table
+`peer`, and prints how many seconds that took. The environment names the object and the database.
 """
 
 import os
@@ -19,7 +19,7 @@ _COLUMNS = (
 
 
 def main() -> None:
-    """Run the peer that is named, after it is imported."""
+    """Import the named peer, then run it and print the seconds."""
     load = {"to_sql": to_sql, "execute_values": execute_values, "dlt": dlt_arrow}[sys.argv[1]]()
     began = time.perf_counter()
     load()
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def to_sql() -> Callable[[], None]:
-    """Return the loading with pandas' own `to_sql`."""
+    """Return a function that loads with pandas' `to_sql`."""
     import sqlalchemy
 
     url = os.environ["PEER_URL"].replace("postgresql://", "postgresql+psycopg2://")
@@ -37,7 +37,7 @@ def to_sql() -> Callable[[], None]:
 
 
 def execute_values() -> Callable[[], None]:
-    """Return the loading with pandas and psycopg2, as the old pipeline did it."""
+    """Return a function that loads with pandas and psycopg2, as the old pipeline did."""
     import psycopg2
     from psycopg2.extras import execute_values as execute
 
@@ -54,7 +54,7 @@ def execute_values() -> Callable[[], None]:
 
 
 def dlt_arrow() -> Callable[[], None]:
-    """Return the loading of an Arrow table with dlt, which replaces a table of its own."""
+    """Return a function that loads an Arrow table with dlt, which replaces its own table."""
     import dlt
     from pyarrow import csv
 

@@ -1,4 +1,4 @@
-"""The pipeline's own parts as the demo has them, with a history to load or to load on."""
+"""Starts the demo's embedded services for a benchmark, and loads a history."""
 
 import os
 import warnings
@@ -19,14 +19,14 @@ from etl_assets.instance.runner import Runner
 from etl_assets.operations.migrations import migrate
 from etl_assets.settings import PartitionSettings, WarehouseSettings
 
-# What of Dagster is in beta is known, and pinned.
+# The beta features of Dagster that we use are known, and Dagster is pinned.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 TODAY = date(2025, 1, 1)
 
 
 class LongReport(GeneratedOrders):
-    """Made-up orders, with a report that covers many days up to the day before."""
+    """Generated orders, with a report that covers many days up to yesterday."""
 
     def __init__(self, days: int) -> None:
         super().__init__(SEED)
@@ -34,13 +34,13 @@ class LongReport(GeneratedOrders):
 
     @override
     def report_days(self, today: date) -> tuple[date, date]:
-        """Return the first and the last day."""
+        """Return the report's first and last day."""
         return today - timedelta(days=self._days), today - timedelta(days=1)
 
 
 @contextmanager
 def services(folder: Path, files: SourceFiles | None = None) -> Generator[EmbeddedServices]:
-    """Start the parts, with a migrated warehouse, and set the environment to them meanwhile."""
+    """Start the services with a migrated warehouse, and configure the environment for them."""
     before = dict(os.environ)
     try:
         with EmbeddedServices(folder, today=TODAY, report_seconds=0, files=files) as parts:

@@ -1,4 +1,4 @@
-"""From an S3 object to staging: beside the server's own COPY, beside others, in which memory."""
+"""Loads an S3 object into staging: compared with the server's COPY and with peers; its memory."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ from etl_assets.staging.load import stage
 _HERE = Path(__file__).parent
 _BUCKET = "benchmarks"
 _SHARES = {"77 % duplicates": 0.77, "no duplicates": 0.0}
-# Each with how many times faster we are to be.
+# Each peer, and how many times faster we should be.
 _PEERS = {
     "to_sql": ("pandas and to_sql", 10),
     "execute_values": ("pandas and execute_values", 5),
@@ -48,22 +48,22 @@ class Files:
         self._warehouse = Warehouse(WarehouseSettings.read().url)
         with psycopg.connect(self.url) as connection:
             (folder,) = connection.execute("SHOW data_directory").fetchone() or ("",)
-        # Where the server may read it for sure.
+        # A folder that the server can read.
         self._server_file = Path(folder) / "benchmark.csv"
 
     @property
     def url(self) -> str:
-        """The warehouse's URL, for one who may do everything."""
+        """The warehouse's URL for its owner."""
         return self._parts.postgres.url(WAREHOUSE)
 
     def put(self, key: str, rows: int, duplicates: float) -> None:
-        """Put a file into the store, and where the server can read it."""
+        """Put a file into the store, and into the folder that the server can read."""
         write_orders(self._server_file, rows, duplicates)
         self._server_file.chmod(0o644)
         self._client.upload_file(str(self._server_file), _BUCKET, key)
 
     def prepare(self, key: str) -> None:
-        """Empty the tables, and have the file be what holds the day."""
+        """Empty the tables, and record the file as the object of the day."""
         found = ObjectStore(ObjectStoreSettings.read()).find(f"s3://{_BUCKET}/{key}")
         self.execute("TRUNCATE staging.user_order_log, staging.rejected_row, etl.staged_day")
         self._warehouse.execute(
@@ -87,7 +87,7 @@ class Files:
         return seconds()
 
     def copy(self, _number: int) -> float:
-        """Have the server copy the file that was put last into a bare table; return the seconds."""
+        """COPY the last file on the server into a table without keys; return the seconds."""
         self.execute("DROP TABLE IF EXISTS bare")
         self.execute(
             "CREATE TABLE bare (id bigint, uniq_id text, date_time timestamp, city_id bigint,"
@@ -100,13 +100,13 @@ class Files:
         return seconds()
 
     def execute(self, statement: str) -> None:
-        """Execute a statement as one who may do everything."""
+        """Execute a statement as the owner."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(statement.encode())
 
 
 def load_once() -> None:
-    """Load the day from the file that is recorded."""
+    """Load the day from the recorded file."""
     stage(
         Warehouse(WarehouseSettings.read().url),
         ObjectStore(ObjectStoreSettings.read()),
@@ -118,7 +118,7 @@ def load_once() -> None:
 
 
 def beside_copy(files: Files) -> Iterator[Figure]:
-    """Measure a load beside the server's own COPY of the same bytes."""
+    """Compare a load with the server's own COPY of the same bytes."""
     for (name, share), limit in zip(_SHARES.items(), (0.8, 1.5), strict=True):
         files.put("million", 1_000_000, share)
         pair = side_by_side(partial(files.load, "million"), files.copy)
@@ -130,7 +130,7 @@ def beside_copy(files: Files) -> Iterator[Figure]:
 
 
 def beside_peers(files: Files, folder: Path, *, rounds: int) -> Iterator[Figure]:
-    """Measure what others take for it beside a load."""
+    """Compare a load with the peers."""
     python = _installed_peers(folder)
     files.put("peers", 1_000_000, 0.77)
 
@@ -160,7 +160,7 @@ def beside_peers(files: Files, folder: Path, *, rounds: int) -> Iterator[Figure]
 
 
 def memory(files: Files, rows: int) -> Iterator[Figure]:
-    """Measure what memory a process needs that does nothing but load a file."""
+    """Measure the memory of a process that only loads a file."""
     for name, share in _SHARES.items():
         files.put("large", rows, share)
         files.prepare("large")
@@ -178,7 +178,7 @@ def measure(folder: Path, *, big: bool) -> Iterator[Figure]:
 
 
 def _installed_peers(folder: Path) -> Path:
-    """Install the peers into a place of their own; return its Python."""
+    """Install the peers into a virtual environment; return its Python."""
     uv = str(Path(sys.executable).parent / "uv")
     venv = folder / "peers"
     _run(uv, "venv", "--quiet", "--python", sys.executable, str(venv))
@@ -189,7 +189,7 @@ def _installed_peers(folder: Path) -> Path:
 
 
 def _run(*command: str, **environment: str) -> str:
-    """Run a command and return what it prints."""
+    """Run a command and return its output."""
     done = subprocess.run(
         command, env=os.environ | environment, check=True, stdout=subprocess.PIPE, text=True
     )
@@ -197,9 +197,9 @@ def _run(*command: str, **environment: str) -> str:
 
 
 def _peak() -> float:
-    """Return the most memory that was resident at once, in GB.
+    """Return the peak of the resident memory, in GB.
 
-    Not `ru_maxrss`, which begins with what the parent had.
+    `ru_maxrss` would not do, because it starts with the parent's value.
     """
     status = Path("/proc/self/status").read_text().splitlines()
     (peak,) = (line.split()[1] for line in status if line.startswith("VmHWM:"))

@@ -18,9 +18,9 @@ def show(name: str, figures: Sequence[Figure]) -> None:
 
 
 def keep(name: str, figures: Sequence[Figure], *, names: Sequence[str]) -> None:
-    """Put the figures of a benchmark into the table, in place of its earlier ones.
+    """Replace the figures of a benchmark in the table.
 
-    Those of others stay; `names` are all there are, in the order of the table.
+    The figures of the other benchmarks stay. `names` are all benchmarks, in the table's order.
     """
     before, _, rest = _README.read_text().partition(_BEGIN)
     table, _, after = rest.partition(_END)
