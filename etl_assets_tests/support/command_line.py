@@ -1,4 +1,4 @@
-"""The command line as tests run it: in this process, or in one of its own."""
+"""Runs the command line for tests, in this process or in a new one."""
 
 import os
 import signal
@@ -11,11 +11,11 @@ from typing import Protocol
 from click.testing import Result
 
 COMMAND = [sys.executable, "-c", "from etl_assets.cli import main; main(prog_name='etl-assets')"]
-"""`etl-assets`, by the Python that runs the tests."""
+"""`etl-assets`, with the Python that runs the tests."""
 
 
 class Etl(Protocol):
-    """Runs a command in this process; it ends with the code, 0 by default."""
+    """Runs a command in this process and checks its exit code, which is 0 by default."""
 
     def __call__(self, *arguments: object, code: int = 0) -> Result: ...
 
@@ -25,7 +25,7 @@ Program = Callable[..., AbstractContextManager["subprocess.Popen[str]"]]
 
 @contextmanager
 def program(*arguments: object) -> Generator["subprocess.Popen[str]"]:
-    """Run a command in a process group of its own; its standard error is to be read."""
+    """Run a command in a new process group, with a pipe for its standard error."""
     process = subprocess.Popen(
         [*COMMAND, *map(str, arguments)],
         stdin=subprocess.DEVNULL,
@@ -42,18 +42,18 @@ def program(*arguments: object) -> Generator["subprocess.Popen[str]"]:
 
 
 def read_until_line(process: "subprocess.Popen[str]", beginning: str) -> str:
-    """Read the program's standard error up to a line that begins so; return what was read."""
+    """Read the program's standard error up to a line with this beginning; return the text."""
     assert process.stderr
     read = ""
     for line in process.stderr:
         read += line
         if line.startswith(beginning):
             return read
-    raise AssertionError(f"it ended without saying {beginning!r}: {read}")
+    raise AssertionError(f"it ended without a line that begins {beginning!r}: {read}")
 
 
 def interrupt(process: "subprocess.Popen[str]", by: signal.Signals = signal.SIGINT) -> str:
-    """Interrupt the program as a terminal does; return what it says to that."""
+    """Interrupt the program as a terminal does; return the rest of its standard error."""
     os.killpg(process.pid, by)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130

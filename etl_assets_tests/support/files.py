@@ -1,4 +1,4 @@
-"""Order logs: the ones that tests write by hand, and the real ones."""
+"""Order logs: those that tests write, and the real ones."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -33,12 +33,12 @@ REAL_FILES = Path(__file__).parents[2] / "shared" / "source-files"
 
 
 def without(*columns: str) -> tuple[str, ...]:
-    """Return the contract's columns but those."""
+    """Return the contract's columns without the given ones."""
     return tuple(column for column in COLUMNS if column not in columns)
 
 
 def order(day: date, uniq_id: str = "a", **values: object) -> dict[str, str]:
-    """Return a row of `csv_file`: an order of the day, with some values of its own."""
+    """Return a row for `csv_file`: an order of the day, with the given values."""
     texts = {name: str(value) for name, value in values.items()}
     return {"date_time": f"{day}T00:00:00", "uniq_id": uniq_id} | texts
 
@@ -46,7 +46,7 @@ def order(day: date, uniq_id: str = "a", **values: object) -> dict[str, str]:
 def csv_file(
     *rows: Mapping[str, str] | str, columns: Iterable[str] = COLUMNS, end: str = "\r\n"
 ) -> bytes:
-    """Return a file of orders: `ORDER` with each row's values instead, or the line as it is."""
+    """Return an order log. A row's values replace those of `ORDER`; a text is a line as it is."""
     columns = tuple(columns)
     lines = [",".join(columns)]
     for row in rows:
@@ -59,7 +59,7 @@ def csv_file(
 
 
 def increment(body: bytes, day: date = MONDAY) -> Delivery:
-    """Return an increment: it may hold its day and no other."""
+    """Return an increment, which may have orders of its own day only."""
     return Delivery(body, day, day)
 
 
@@ -73,7 +73,7 @@ class RealFiles:
 
     @classmethod
     def read(cls) -> "RealFiles":
-        """Read them."""
+        """Read the files."""
         days = sorted(date.fromisoformat(folder.name) for folder in _folders("increments"))
         name = "user_order_log_inc.csv"
         return cls(
@@ -91,7 +91,7 @@ class RealFiles:
 
     @property
     def days(self) -> dict[date, Delivery]:
-        """What holds each day."""
+        """The delivery of each day."""
         first, last = self.report.first_day, self.report.last_day
         covered = [first + timedelta(days=number) for number in range((last - first).days + 1)]
         return dict.fromkeys(covered, self.report) | dict(self.increments)

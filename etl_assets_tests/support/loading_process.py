@@ -1,6 +1,7 @@
-"""A process that loads days and can be killed: forked in a moment, from one that has imported all.
+"""A process that loads days and can be killed.
 
-What it does is what the steps of `order_backfill` do, in a process without Dagster.
+It is forked quickly from a process that has imported everything. It does the same as the steps of
+`order_backfill`, without Dagster.
 """
 
 import os
@@ -10,7 +11,7 @@ from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 
 import boto3  # noqa: F401  # pyright: ignore[reportUnusedImport]  # the clients import it when they are used
-import psycopg  # noqa: F401  # pyright: ignore[reportUnusedImport]  # likewise
+import psycopg  # noqa: F401  # pyright: ignore[reportUnusedImport]  # as boto3
 
 from etl_assets.clients.object_store import ObjectStore
 from etl_assets.clients.report_api import ReportApi
@@ -24,7 +25,7 @@ _processes = get_context("forkserver")
 
 
 def start_loading(days: Sequence[date], run_id: str) -> BaseProcess:
-    """Start to load the days, as our environment says."""
+    """Start to load the days, with the settings of our environment."""
     _processes.set_forkserver_preload([__name__])
     process = _processes.Process(target=_load, args=(dict(os.environ), days, run_id))
     process.start()

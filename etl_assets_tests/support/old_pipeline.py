@@ -1,7 +1,7 @@
-"""Databases as pipelines of older kinds have left them, in real PostgreSQL.
+"""Databases of old pipelines of two kinds, in real PostgreSQL.
 
 Names are cut, ids are serial, dates are epoch seconds or numbers such as 20240226, duplicates are
-counted, and staging holds what was loaded last.
+counted, and staging has the rows of the last load.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from etl_assets_tests.support.files import ORDER, csv_file, without
 from etl_assets_tests.support.pipeline import Row
 
 Kind = Literal["grouped", "doubled"]
-"""Facts are summed up by customer and item, or there is one a raw row, with a status."""
+"""Facts are sums by customer and item, or there is a fact for each raw row, with a status."""
 
 _TABLES = """
     CREATE SCHEMA staging;
@@ -142,7 +142,7 @@ class OldPipeline:
         self.query(_MORE_TABLES[kind])
 
     def load(self, *rows: Mapping[str, str]) -> None:
-        """Load the raw rows of a file, duplicates and all, as the old DAG does."""
+        """Load the raw rows of a file, duplicates included, like the old DAG."""
         self.query("TRUNCATE staging.user_order_log RESTART IDENTITY")
         columns = [name for name in KNOWN_COLUMNS if name != "uniq_id" or self._kind == "doubled"]
         copying = f"COPY staging.user_order_log ({', '.join(columns)}) FROM STDIN"
@@ -158,7 +158,7 @@ class OldPipeline:
         self.query(_FACTS[self._kind])
 
     def refer_by_serial_ids(self, *, with_foreign_keys: bool) -> None:
-        """Have the facts refer to the dimensions' own ids, not to the source's."""
+        """Make the facts refer to the dimensions' own ids instead of the source's."""
         for dimension in ("item", "city", "customer"):
             self.query(
                 f"UPDATE mart.f_sales SET {dimension}_id = member.id FROM mart.d_{dimension} member"
@@ -171,19 +171,19 @@ class OldPipeline:
                 )
 
     def query(self, sql: str, *parameters: object) -> list[Row]:
-        """Return the rows of a query, or none of a statement without any."""
+        """Return the rows of a query, or [] for a statement without rows."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             cursor = connection.execute(sql.encode(), parameters or None)
             return cursor.fetchall() if cursor.description else []
 
     def contents(self) -> list[list[Row]]:
-        """Return all that the database holds."""
+        """Return all rows of the database."""
         tables = ("mart.f_sales", "mart.d_item", "mart.d_city", "mart.d_customer")
         return [self.query(f"TABLE {table}") for table in (*tables, "staging.user_order_log")]
 
 
 def fact(day: date, **values: object) -> dict[str, str]:
-    """Return a row of `adopted_facts`: the order that an old fact of the day becomes."""
+    """Return a row for `adopted`: the order that is made from an old fact of the day."""
     row = ORDER | {"date_time": f"{day}T00:00:00"} | {k: str(v) for k, v in values.items()}
     key = ("date_time", "item_id", "customer_id", "city_id", "quantity", "payment_amount", "status")
     contents = ",".join(row[name] + (".000000" if name == "date_time" else "") for name in key)
@@ -193,5 +193,5 @@ def fact(day: date, **values: object) -> dict[str, str]:
 def adopted(
     day: date, *rows: Mapping[str, str], columns: tuple[str, ...] = without("id")
 ) -> Delivery:
-    """Return what a day was adopted from, as if it had been an object of the source."""
+    """Return the delivery of an adopted day, as if it were an object of the source."""
     return Delivery(csv_file(*rows, columns=columns), day, day)

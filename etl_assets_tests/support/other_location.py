@@ -15,7 +15,7 @@ def of_another_location() -> None:
 
 
 def fail_elsewhere(instance: dg.DagsterInstance) -> str:
-    """Let a run of a partition that is no day of ours fail, and return its id."""
+    """Make a run fail whose partition is no day of ours, and return its id."""
     tags = {PARTITION_NAME_TAG: "eu-west"}
     run = of_another_location.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
     assert not run.success

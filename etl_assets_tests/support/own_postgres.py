@@ -1,4 +1,4 @@
-"""A PostgreSQL of a test's own, to be stopped, killed and starved without harm to other tests."""
+"""A PostgreSQL server for one test, which can stop, kill and starve it without harm to others."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ _numbers = count(1)
 
 @dataclass
 class OwnPostgres:
-    """A running server, with fsync as in production, whose address outlasts its restarts."""
+    """A running server, with fsync as in production, whose address stays the same on a restart."""
 
     postgres: EmbeddedPostgres
     folder: Path
@@ -35,19 +35,19 @@ class OwnPostgres:
 
     @property
     def data(self) -> Path:
-        """Where its files are."""
+        """The folder of its files."""
         with psycopg.connect(self.postgres.url("postgres")) as connection:
             row = connection.execute("SHOW data_directory").fetchone()
         assert row
         return Path(row[0])
 
     def url(self, database: str) -> str:
-        """Return the address of a database for its owner."""
+        """Return the address of a database, with its owner as the user."""
         self.way.lead_to(self.postgres.url(database))
         return self.way.url
 
     def make_database(self) -> str:
-        """Make a database with the schema and return its address for its owner."""
+        """Create a database with the schema; return its address, with its owner as the user."""
         name = f"database_{next(_numbers)}"
         template = Identifier(MIGRATED)
         self.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), template))
@@ -55,18 +55,18 @@ class OwnPostgres:
         return self.url(name)
 
     def drop_databases(self) -> None:
-        """Drop all that were made."""
+        """Drop all created databases."""
         while self._made:
             name = Identifier(self._made.pop())
             self.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
     def execute(self, statement: SQL | Composed) -> None:
-        """Execute what is not about one database."""
+        """Execute a statement that is not for a particular database."""
         with psycopg.connect(self.postgres.url("postgres"), autocommit=True) as connection:
             connection.execute(statement)
 
     def end(self, by: signal.Signals) -> None:
-        """End the server: SIGINT winds up, SIGQUIT does not, and SIGKILL asks nobody."""
+        """End the server by a signal: SIGINT is a fast shutdown, SIGQUIT an immediate one."""
         _, server = supervisor_and_server(self.folder / "postgres.lock")
         os.kill(server, by)
         self.postgres.stop()
@@ -77,14 +77,14 @@ class OwnPostgres:
         self.way.lead_to(self.postgres.url("postgres"))
 
     def restart(self, by: signal.Signals = signal.SIGINT) -> None:
-        """End the server, and start it again."""
+        """End the server and start it again."""
         self.end(by)
         self.start()
 
 
 @contextmanager
 def own_postgres(folder: Path) -> Generator[OwnPostgres]:
-    """Start one with the users of the tests and the schema; it is deleted in the end."""
+    """Start a server with the tests' users and the schema; delete it at the end."""
     postgres = EmbeddedPostgres(folder)
     with postgres, Severing(postgres.url("postgres")) as way:
         with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:

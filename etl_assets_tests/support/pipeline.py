@@ -1,4 +1,4 @@
-"""The pipeline as a test runs it: jobs in this process, on real parts, and what they leave."""
+"""Runs the pipeline for tests: jobs in this process, with real services, and their results."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -42,10 +42,10 @@ Row = tuple[Any, ...]
 
 @dataclass
 class Pipeline:
-    """One test's source, warehouse and Dagster instance; the environment is set to them.
+    """A test's source, warehouse and Dagster instance, for which the environment is configured.
 
-    `files` are what the source has, and may be changed while it runs. `owners_url` is the
-    warehouse's for its owner, who may do more than the pipeline.
+    `files` are the source's files and may be changed while it runs. `owners_url` is the address of
+    the warehouse for its owner, who may do more than the pipeline.
     """
 
     files: GivenFiles
@@ -56,7 +56,7 @@ class Pipeline:
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
-        """Dagster's instance, for those who run something in it."""
+        """Dagster's instance, for tests that run something in it."""
         return self.open_for_the_test.enter_context(dg.DagsterInstance.ephemeral())
 
     @cached_property
@@ -80,13 +80,13 @@ class Pipeline:
         return Source(self.warehouse, self.report_api, self.object_store)
 
     def planner(self, *, pauses: bool = True) -> Planner:
-        """Return the planner, as the sensors have it, or as the command line has it."""
+        """Return the planner of the sensors, or that of the command line."""
         queue = self.queue()
         partitions = PartitionSettings.read()
         return Planner(self.warehouse, self.source, partitions, queue, pauses=pauses)
 
     def queue(self) -> RunQueue:
-        """Return Dagster's queue, as the sensors see it."""
+        """Return Dagster's queue, as the sensors read it."""
         return RunQueue(self.instance, self.warehouse)
 
     # --- Running ----------------------------------------------------------------------------------
@@ -114,9 +114,9 @@ class Pipeline:
         max_rejected_share: float = 0.01,
         allow_empty: bool = False,
     ) -> MartLoad:
-        """Do what `order_backfill` does, without Dagster around it: five times as fast.
+        """Do the same as `order_backfill` without Dagster, which is five times as fast.
 
-        `planned` is what the planner's runs are: they leave days alone that are loaded already.
+        With `planned` it skips days that are loaded already, like a run of the planner.
         """
         self.stage(
             *days,
@@ -135,7 +135,7 @@ class Pipeline:
         max_rejected_share: float = 0.01,
         allow_empty: bool = False,
     ) -> Staged:
-        """Do the part of `load` that ends in staging."""
+        """Do the first part of `load`: find the objects and stage them."""
         self.source.ensure_report(new=False, on_wait=lambda _: None)
         run_id = a_run()
         self.locate(*days, choice=choice, run_id=run_id)
@@ -150,7 +150,7 @@ class Pipeline:
     def locate(
         self, *days: date, choice: Choice = Choice.recorded, run_id: str | None = None
     ) -> list[RawFile]:
-        """Do the part of `stage` that finds the objects."""
+        """Do the first part of `stage`: find the objects."""
         return locate(self.warehouse, self.source, days, run_id=run_id or a_run(), choice=choice)
 
     def stage_located(
@@ -162,7 +162,7 @@ class Pipeline:
         run_id: str | None = None,
         done_again: Sequence[str] = (),
     ) -> Staged:
-        """Do the part of `stage` that comes after finding the objects."""
+        """Do the second part of `stage`: load the objects into staging."""
         return stage(
             self.warehouse,
             self.object_store,
@@ -175,11 +175,11 @@ class Pipeline:
         )
 
     def make_mart(self, *days: date, planned: bool = False) -> MartLoad:
-        """Do the part of `load` that comes after staging."""
+        """Do the second part of `load`: load staging into the mart."""
         return load_mart(self.warehouse, days, run_id=a_run(), only_unloaded=planned)
 
     def tick(self, sensor: str, cursor: str | None = None) -> SensorExecutionData:
-        """Evaluate a sensor as the daemon has it evaluated."""
+        """Evaluate a sensor as the daemon does."""
         defs = build_defs(PartitionSettings.read())
         repository = defs.get_repository_def()
         with dg.build_sensor_context(
@@ -190,10 +190,10 @@ class Pipeline:
         ) as context:
             return repository.get_sensor_def(sensor).evaluate_tick(context)
 
-    # --- What is there ----------------------------------------------------------------------------
+    # --- The warehouse ----------------------------------------------------------------------------
 
     def query(self, sql: str, *parameters: object) -> list[Row]:
-        """Return the rows of a query of the owner's, or none of a statement without any."""
+        """Run a statement as the owner; return its rows, or [] if it has none."""
         with psycopg.connect(self.owners_url, autocommit=True) as connection:
             cursor = connection.execute(sql.encode(), parameters or None)
             return cursor.fetchall() if cursor.description else []
@@ -213,21 +213,21 @@ class Pipeline:
         )
 
     def loads(self, columns: str = "partition_day") -> list[Row]:
-        """Return etl.load, the history of all loads, in their order."""
+        """Return etl.load, the history of all loads, in order."""
         return self.query(f"SELECT {columns} FROM etl.load ORDER BY load_id")
 
     def holds(self, days: Mapping[date, Delivery]) -> None:
-        """Check that every table is what the days make of it, each taken from its delivery."""
+        """Check that every table is as the model computes it from the deliveries of the days."""
         mart, staged = expected(days)
         with psycopg.connect(self.owners_url) as connection:
             for table, rows in mart_tables(connection).items():
                 assert rows == getattr(mart, table), table
         assert self.staged() == staged
 
-    # --- What Dagster was told --------------------------------------------------------------------
+    # --- Dagster's events -------------------------------------------------------------------------
 
     def events(self, run_id: str) -> list[dg.DagsterEvent]:
-        """Return what happened in a run."""
+        """Return the events of a run."""
         return [
             entry.dagster_event for entry in self.instance.all_logs(run_id) if entry.dagster_event
         ]
@@ -241,7 +241,7 @@ class Pipeline:
         }
 
     def metadata(self, run_id: str, asset: str, day: date | None = None) -> dict[str, Any]:
-        """Return what a run said of the asset, or of one day of it."""
+        """Return the metadata that a run recorded for the asset, or for one day of it."""
         return {
             name: value.value
             for event in self.events(run_id)
@@ -252,7 +252,7 @@ class Pipeline:
         }
 
     def checks(self, run_id: str) -> dict[str, bool]:
-        """Return which checks of a run passed."""
+        """Return the checks of a run, and whether each passed."""
         return {
             event.asset_check_evaluation_data.check_name: event.asset_check_evaluation_data.passed
             for event in self.events(run_id)
@@ -261,12 +261,12 @@ class Pipeline:
 
 
 def calls(pipeline: Pipeline, path: str) -> int:
-    """Return how many calls of a path the report API got."""
+    """Return how many calls of a path reached the report API."""
     return sum(call.path == path for call in pipeline.simulator.calls)
 
 
 def holding(files: GivenFiles, *days: date) -> dict[date, Delivery]:
-    """Return what holds each of the days: its increment, else the report."""
+    """Return the delivery of each day: its increment, else the report."""
     first, last = files.days or (min(days), max(days))
     return {
         day: Delivery(files.increments[day], day, day)
@@ -290,7 +290,7 @@ _QUERIES = {
 
 
 def all_tables(connection: psycopg.Connection[Row]) -> Tables:
-    """Return what `Model.tables` says of, as the warehouse holds it."""
+    """Return the warehouse's tables in the form of `Model.tables`."""
     rows = {name: connection.execute(query.encode()).fetchall() for name, query in _QUERIES.items()}
     quarantine = Counter(rows.pop("rejected_row"))
     return {
@@ -301,7 +301,7 @@ def all_tables(connection: psycopg.Connection[Row]) -> Tables:
 
 
 def mart_tables(connection: psycopg.Connection[Row]) -> dict[str, list[Row]]:
-    """Return every table and view of the mart, each sorted by its columns, as of one moment."""
+    """Return every table and view of the mart, sorted by its columns, from one snapshot."""
     with connection.transaction(), connection.pipeline():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         cursors = {name: connection.execute(_table_query(name).encode()) for name in TABLE_COLUMNS}
@@ -316,18 +316,18 @@ _numbers = count(1)
 
 
 def a_run() -> str:
-    """Return the id of another run."""
+    """Return the id of a new run."""
     return f"test-run-{next(_numbers)}"
 
 
 def expected(days: Mapping[date, Delivery]) -> tuple[Mart, list[Order]]:
-    """Return the model's mart and staged orders, when the days are loaded from the deliveries."""
+    """Return the model's mart and staged orders after a load of the days from the deliveries."""
     return _expected(tuple(sorted(days.items())))
 
 
 @cache
 def _expected(days: tuple[tuple[date, Delivery], ...]) -> tuple[Mart, list[Order]]:
-    # It takes its time, so each is made once.
+    # The computation is slow, so each result is cached.
     readings = {delivery: oracle.read(delivery) for delivery in {held for _, held in days}}
     staged = [order for day, held in days for order in readings[held].orders_of(day)]
     return oracle.mart(dict(days)), staged

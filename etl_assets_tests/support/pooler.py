@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode: each transaction can come to another session of the server."""
+"""PgBouncer in transaction mode: each transaction may use another session of the server."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ class Pooler:
     port: int
 
     def url(self, url: str) -> str:
-        """Return the address of a database of the server by way of the pooler."""
+        """Return the pooler's address for a database of the server."""
         parts = urlsplit(url)
         user, _, _ = parts.netloc.rpartition("@")
         return parts._replace(netloc=f"{user}@127.0.0.1:{self.port}").geturl()
@@ -48,12 +48,12 @@ class Pooler:
 
 @contextmanager
 def pooler(urls: Sequence[str]) -> Generator[Pooler]:
-    """Start one for the users that the addresses name, all on one server."""
+    """Start a pooler for the users in the addresses, which are all of one server."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         pytest.skip("pgbouncer is not installed")
     servers = [urlsplit(url) for url in urls]
-    # It refuses to be root, and another user has to read its files.
+    # It refuses to run as root, so another user must be able to read its files.
     user = "nobody" if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,4 +1,4 @@
-"""Programs that a test starts, watches and kills, and what is left of them."""
+"""Starts, watches and kills programs, and finds the processes that they leave."""
 
 import os
 import signal
@@ -24,11 +24,11 @@ from etl_assets.embedded.folder import Locked, lock
 T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
-# Like a normal user's, where the tests run as root: a user that is not root, in files that are its
-# own. (Dropping to another user would lose sight of a Python that lies below /root.)
+# If the tests run as root, this runs a program as a normal user who owns the files. (Another real
+# user could not read a Python below /root.)
 AS_A_NORMAL_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 
-# What is waited for comes, however busy the machine is: only what hangs takes so long.
+# Longer than anything takes on a busy machine, so only a hanging program exceeds it.
 PATIENCE_SECONDS = 300
 
 
@@ -36,7 +36,7 @@ PATIENCE_SECONDS = 300
 def program(
     code: str, *arguments: object, prefix: Sequence[str] = ()
 ) -> Generator[subprocess.Popen[str]]:
-    """Run Python code in a process group of its own until it prints a line."""
+    """Run Python code in a new process group, and wait until it prints a line."""
     process = subprocess.Popen(
         [*prefix, sys.executable, "-c", code, *map(str, arguments)],
         cwd=ROOT,
@@ -60,7 +60,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 def kill_all(process: subprocess.Popen[str], lock_file: Path) -> None:
-    """Kill the program, the server it started and the server's supervisor: a cut of the power."""
+    """Kill the program, its server and the server's supervisor at once, like a power cut."""
     for each in supervisor_and_server(lock_file):
         os.kill(each, signal.SIGKILL)
     kill(process)
@@ -78,7 +78,7 @@ def supervisor_and_server(lock_file: Path) -> tuple[int, int]:
     reraise=True,
 )
 def wait_until_nothing_runs(lock_file: Path) -> None:
-    """Wait until no process of the server is left: each of them holds the lock."""
+    """Wait until no process of the server is left; each of them holds the lock."""
     os.close(lock(lock_file))
 
 
@@ -88,10 +88,10 @@ def wait_until(
     pause: float = 0.1,
     otherwise: Callable[[], str] | None = None,
 ) -> T:
-    """Wait until it is so, and return what it is.
+    """Wait until a function returns something true, and return that.
 
-    `pause` is the seconds between two looks. `otherwise` says what there is instead, for the error
-    of a wait in vain.
+    `pause` is the seconds between two calls. If the time runs out, the error quotes the result of
+    `otherwise`.
     """
 
     def in_vain(_: RetryCallState) -> None:
@@ -109,10 +109,10 @@ def wait_until(
 
 
 def listening_addresses(process: int) -> set[str]:
-    """Return the addresses, without ports, at which a process accepts TCP."""
+    """Return the addresses, without ports, at which a process accepts TCP connections."""
     inodes: set[str] = set()
     for entry in Path(f"/proc/{process}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed in the meantime
+        with suppress(FileNotFoundError):  # closed meanwhile
             inodes.add(os.readlink(entry))
     addresses: set[str] = set()
     for table in ("tcp", "tcp6"):

@@ -1,7 +1,7 @@
 """Connections to the warehouse that break at a chosen moment.
 
-To the server it is as if the loading process were killed just then; to the process as if the server
-or the network failed.
+For the server the loading process seems to be killed at that moment. For the process the server or
+the network seems to fail.
 """
 
 import select
@@ -17,10 +17,10 @@ from typing_extensions import override
 
 
 class Severing:
-    """A TCP proxy before a PostgreSQL server that can break a connection; a context manager.
+    """A TCP proxy in front of PostgreSQL that can break a connection; a context manager.
 
     Attributes:
-        messages: how many messages of clients came since the last `sever`.
+        messages: how many messages clients have sent since the last `sever`.
         connections: how many connections were made.
     """
 
@@ -40,7 +40,7 @@ class Severing:
         class Handler(socketserver.BaseRequestHandler):
             @override
             def handle(self) -> None:
-                # Whoever was killed has reset its connection.
+                # A killed client resets its connection.
                 with suppress(ConnectionError):
                     severing._relay(self.request)
 
@@ -55,18 +55,18 @@ class Severing:
 
     @property
     def url(self) -> str:
-        """The server's address by way of the proxy."""
+        """The proxy's address for the server's database."""
         user, _, _ = self._server.netloc.rpartition("@")
         port = self._proxy.server_address[1]
         return self._server._replace(netloc=f"{user}@127.0.0.1:{port}").geturl()
 
     @property
     def has_severed(self) -> bool:
-        """Whether a connection did break."""
+        """Whether a connection was broken."""
         return self._at is not None and self.messages > self._at
 
     def lead_to(self, url: str) -> None:
-        """Lead to another server, as after a restart, and let all connections work."""
+        """Connect to another server from now on, as after a restart, and break no connection."""
         self._server = urlsplit(url)
         self._at = None
 
@@ -78,20 +78,20 @@ class Severing:
         for_good: bool = False,
         do: Callable[[], object] = lambda: None,
     ) -> None:
-        """Let connections work, but for the one that sends the message of this number from now on.
+        """Break the connection that sends the clients' message with this number from now on.
 
         Args:
-            message: of the clients' messages the one at which the connection breaks, from 0.
-            answered: whether the server still gets it, and does what it says.
-            for_good: whether no connection can be made after that.
-            do: what else happens at that moment.
+            message: the number of the message at which the connection breaks, from 0.
+            answered: whether the server still receives the message and acts on it.
+            for_good: whether later connections fail too.
+            do: a function to call at that moment.
         """
         with self._lock:
             self._at, self._answered, self._for_good, self._do = message, answered, for_good, do
             self.messages = 0
 
     def answer(self, data: bytes) -> bytes:
-        """Return what a client gets of what the server sends: all of it, as it is."""
+        """Return the data that a client gets when the server sends `data`: the same."""
         return data
 
     def _relay(self, client: socket.socket) -> None:
@@ -114,7 +114,7 @@ class Severing:
                     target.sendall(self.answer(data) if source is server else data)
 
     def _breaks_at(self, message: bytes, server: socket.socket) -> bool:
-        """Count a client's message; if it is the one, do what happens then, and return True."""
+        """Count a client's message; if it is the chosen one, act and return True."""
         with self._lock:
             self.messages += 1
             breaks = self._at is not None and self.messages == self._at + 1
@@ -122,7 +122,8 @@ class Severing:
             return False
         if self._answered:
             server.sendall(message)
-            # The rows of a COPY have no answer; all else is done when there is one.
+            # The rows of a COPY have no answer. Any other message has been executed when its answer
+            # arrives.
             if message[:1] != b"d":
                 _receive(server)
         self._do()

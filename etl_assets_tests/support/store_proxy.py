@@ -1,4 +1,4 @@
-"""A proxy in front of the object store, for what a store does when it is not well."""
+"""A proxy in front of the object store that simulates a failing store."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from etl_assets.embedded.simulator.serving import served
 
 @dataclass
 class StoreProxy:
-    """A running proxy: what goes wrong, the calls that it got, and what to do before each."""
+    """A running proxy: its faults, the calls that it received, and an action before each call."""
 
     url: str = ""
     faults: Faults = field(default_factory=Faults)
@@ -26,18 +26,18 @@ class StoreProxy:
     before: Callable[[Request], None] = lambda _: None
 
     def methods(self) -> list[str]:
-        """Return the methods of the calls, in their order."""
+        """Return the methods of the calls, in order."""
         return [call.method for call in self.calls]
 
 
 @contextmanager
 def proxy_of(store_url: str) -> Generator[StoreProxy]:
-    """Start a proxy that passes on what is asked of the store, byte for byte."""
+    """Start a proxy that forwards requests to the store, byte for byte."""
     proxy = StoreProxy()
 
     def pass_on(request: Request) -> Response:
         proxy.before(request)
-        # Not normalized, and with the caller's own Host: both are a part of what is signed.
+        # The signature covers the path and the Host header, so both are forwarded unchanged.
         target = request.scope["raw_path"].decode()
         if request.url.query:
             target += f"?{request.url.query}"

@@ -1,7 +1,7 @@
 """A PostgreSQL server whose messages are Russian, as with lc_messages = ru_RU.
 
-A proxy before a real one: the severity and the text of each error are others, the rest is the
-server's own. The server's language files are not in every build of it.
+It is a proxy in front of a real server. It replaces the severity and the text of each error and
+forwards the rest. (Not every build of the server has its language files.)
 """
 
 import struct
@@ -32,6 +32,6 @@ class _Translating(Severing):
 
 @contextmanager
 def in_russian(url: str) -> Generator[Severing]:
-    """Give the server in Russian; its `connections` are the tries."""
+    """Yield the server in Russian; its `connections` count the tries."""
     with _Translating(url) as server:
         yield server

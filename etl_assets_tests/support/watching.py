@@ -1,8 +1,8 @@
-"""A reader who looks all the time: what it sees is always the whole of some deliveries.
+"""Reads the mart all the time and checks that its tables always agree with each other.
 
-Each look is one snapshot of every table of the mart. The facts of a loaded day have to be those of
-one of its deliveries; and then every table, the weekly figures among them, what the model makes of
-just those.
+Each look is one snapshot of every table of the mart. The facts of a loaded day must be those of one
+of its deliveries. Every table, weekly figures included, must be as the model computes it from these
+deliveries.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ from etl_assets_tests.properties.oracle import Delivery
 from etl_assets_tests.support.pipeline import Row, expected, mart_tables
 
 Versions = Mapping[date, Sequence[Delivery]]
-"""By day, what it may be loaded from: deliveries without two that hold the same orders."""
+"""The possible deliveries of each day; no two of a day have the same orders."""
 
 
 def seen(connection: psycopg.Connection[Row], versions: Versions) -> dict[date, Delivery]:
-    """Look once, and return which delivery each day is loaded from."""
+    """Read the mart once, check it, and return the delivery that each day was loaded from."""
     tables = mart_tables(connection)
     facts: dict[int, list[Row]] = {}
     for row in tables["f_sales"]:
@@ -39,10 +39,10 @@ def seen(connection: psycopg.Connection[Row], versions: Versions) -> dict[date, 
 
 
 class Watching:
-    """A context manager in which the mart is looked at without a pause.
+    """A context manager that reads and checks the mart all the time, in a thread.
 
     Attributes:
-        looks: how often it was looked at.
+        looks: how often it has read the mart.
     """
 
     def __init__(self, url: str, versions: Versions) -> None:
@@ -76,8 +76,8 @@ class Watching:
                 while not self._ending.is_set():
                     seen(connection, self._versions)
                     self.looks += 1
-                    # The loads want the processor too.
+                    # Leave the processor to the loads.
                     self._ending.wait(0.03)
         except psycopg.OperationalError:
-            # The server is being restarted.
+            # The server is restarting.
             self._ending.wait(0.05)
