@@ -70,7 +70,7 @@ def complaint(*settings: type) -> str:
     return message
 
 
-def test_all_that_has_to_be_set_is_enough() -> None:
+def test_the_required_variables_are_enough() -> None:
     require(*SETTINGS)
     assert ReportApiSettings.read().url == "https://host/api"
     assert PartitionSettings.read().start_day == date(2022, 1, 1)
@@ -89,7 +89,7 @@ def test_a_variable_that_is_not_set_or_empty_is_named(
     )
 
 
-def test_everything_that_is_wrong_is_said_at_once(environment: pytest.MonkeyPatch) -> None:
+def test_all_wrong_variables_are_reported_at_once(environment: pytest.MonkeyPatch) -> None:
     environment.delenv("REPORT_API_KEY")
     environment.setenv("ETL_POLL_SECONDS", "soon")
     environment.setenv("ETL_START_DATE", "2024-02-30")
@@ -143,14 +143,16 @@ def test_a_malformed_value_is_named_and_not_quoted(
     assert complaint().startswith(f"{name} is malformed: ")
 
 
-def test_a_part_asks_for_its_own_variables_only(environment: pytest.MonkeyPatch) -> None:
+def test_a_part_requires_its_own_variables_only(environment: pytest.MonkeyPatch) -> None:
     for name in ENVIRONMENT:
         environment.delenv(name)
     environment.setenv("ETL_START_DATE", "2024-02-02")
     assert PartitionSettings.read().start_day == date(2024, 2, 2)
 
 
-def test_what_is_set_wins_over_the_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_environment_wins_over_the_file(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     # Set before: then it is taken back, which what the file sets would not be.
     environment.setenv("REPORT_API_COHORT", "")
     environment.delenv("REPORT_API_COHORT")
@@ -160,7 +162,7 @@ def test_what_is_set_wins_over_the_file(environment: pytest.MonkeyPatch, tmp_pat
 
 
 @pytest.mark.parametrize("settings", SETTINGS[:3])
-def test_secrets_do_not_show(settings: type[WarehouseSettings]) -> None:
+def test_secrets_are_not_shown(settings: type[WarehouseSettings]) -> None:
     read = settings.read()
     assert "hush" not in f"{read} {read!r} {read.model_dump()}"
 

@@ -158,7 +158,7 @@ def settings_of(connection: Connection) -> dict[str, str]:
     }
 
 
-def test_its_settings_are_its_own(odd: Odd) -> None:
+def test_a_connection_has_its_own_settings(odd: Odd) -> None:
     with odd("WAREHOUSE_URL"):
         warehouse = Warehouse(WarehouseSettings.read().url, retry_seconds=0)
         with warehouse.session() as connection:
@@ -169,7 +169,7 @@ def test_its_settings_are_its_own(odd: Odd) -> None:
     assert within == OURS
 
 
-def test_names_are_stored_and_read_as_they_are(pipeline: Pipeline, odd: Odd) -> None:
+def test_names_are_stored_and_read_unchanged(pipeline: Pipeline, odd: Odd) -> None:
     with odd("WAREHOUSE_URL"):
         pipeline.load(MONDAY, TUESDAY)
         (city,) = pipeline.warehouse.run(
@@ -179,7 +179,7 @@ def test_names_are_stored_and_read_as_they_are(pipeline: Pipeline, odd: Odd) -> 
     pipeline.holds(holding(pipeline.files, MONDAY, TUESDAY))
 
 
-def test_the_old_databases_names_are_read_as_they_are(
+def test_names_of_the_old_database_are_read_unchanged(
     pipeline: Pipeline, make_database: MakeDatabase, environment: pytest.MonkeyPatch, odd: Odd
 ) -> None:
     old = OldPipeline(make_database("template1"), "doubled")
@@ -194,7 +194,7 @@ def test_the_old_databases_names_are_read_as_they_are(
     pipeline.holds({MONDAY: increment(csv_file(order(MONDAY)))})
 
 
-def test_a_migration_is_the_same_everywhere(
+def test_a_migration_does_not_depend_on_settings(
     make_database: MakeDatabase, environment: pytest.MonkeyPatch, odd: Odd
 ) -> None:
     environment.setenv("WAREHOUSE_URL", make_database("template0"))
@@ -203,7 +203,7 @@ def test_a_migration_is_the_same_everywhere(
     assert applied == sorted(file.stem for file in MIGRATIONS.glob("*.sql"))
 
 
-def test_a_backup_has_every_name(
+def test_a_backup_has_all_names_unchanged(
     pipeline: Pipeline,
     make_database: MakeDatabase,
     environment: pytest.MonkeyPatch,
@@ -222,7 +222,7 @@ def test_a_backup_has_every_name(
     pipeline.holds(holding(pipeline.files, MONDAY, TUESDAY))
 
 
-def test_what_was_stored_with_other_settings_is_found_and_replaced(
+def test_rows_stored_with_other_settings_are_found_and_replaced(
     pipeline: Pipeline, odd: Odd
 ) -> None:
     pipeline.load(MONDAY, TUESDAY)

@@ -46,12 +46,12 @@ def test_an_object_is_found_and_read(store: ObjectStore, object_in_store: str) -
 
 
 @pytest.mark.parametrize("uri", ["s3://s3-sprint3/test/other", "s3://no-such-bucket/test"])
-def test_an_object_that_is_not_there_is_missing(store: ObjectStore, uri: str) -> None:
+def test_a_missing_object_is_reported(store: ObjectStore, uri: str) -> None:
     with pytest.raises(ObjectMissing, match=f"{uri} at http://.*: there is no such object"):
         store.find(uri)
 
 
-def test_another_version_than_was_found_is_not_read(
+def test_a_version_other_than_the_found_one_is_not_read(
     store: ObjectStore, object_in_store: str, services: EmbeddedServices
 ) -> None:
     found = store.find(object_in_store)
@@ -68,7 +68,7 @@ def test_an_object_of_another_size_is_not_read(store: ObjectStore, object_in_sto
 
 
 @pytest.mark.parametrize("variable", ["AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"])
-def test_a_wrong_key_of_the_store_is_refused_without_being_shown(
+def test_a_wrong_key_is_refused_and_not_shown(
     environment: pytest.MonkeyPatch, object_in_store: str, variable: str
 ) -> None:
     environment.setenv(variable, "a-wrong-key")
@@ -80,7 +80,7 @@ def test_a_wrong_key_of_the_store_is_refused_without_being_shown(
     assert "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in message
 
 
-def test_an_environment_that_the_aws_library_does_not_take_is_said(
+def test_an_environment_that_the_aws_library_rejects_is_reported(
     environment: pytest.MonkeyPatch,
 ) -> None:
     environment.delenv("AWS_CA_BUNDLE", raising=False)
@@ -108,9 +108,7 @@ def answers(simulator: Simulator, status: int, body: str = "", **options: Any) -
     simulator.faults.add(Fault("/b/k", status=status, body=body, headers=headers, **options))
 
 
-def test_a_fault_in_the_middle_of_a_chunk_has_the_chunk_read_again(
-    pipeline: Pipeline, faulty_store: ObjectStore
-) -> None:
+def test_a_chunk_that_fails_is_read_again(pipeline: Pipeline, faulty_store: ObjectStore) -> None:
     answers(pipeline.simulator, 200, "abcdef", cut_after=3)
     answers(pipeline.simulator, 503)
     answers(pipeline.simulator, 200, "abcdef")
@@ -121,7 +119,7 @@ def test_a_fault_in_the_middle_of_a_chunk_has_the_chunk_read_again(
 LARGE = "".join(f"{number:07}\n" for number in range(5 * CHUNK_BYTES // 16))
 
 
-def test_a_store_that_knows_no_ranges_is_read_from_the_start_and_given_from_the_fault_on(
+def test_a_store_without_ranges_is_read_again_from_the_start_up_to_the_fault(
     pipeline: Pipeline, faulty_store: ObjectStore
 ) -> None:
     answers(pipeline.simulator, 200, LARGE, cut_after=CHUNK_BYTES + 9)
@@ -150,7 +148,7 @@ def cut_store(
         yield ObjectStore(ObjectStoreSettings.read(), retry_seconds=5), proxy
 
 
-def test_a_fault_after_some_chunks_is_ridden_out_by_asking_for_the_rest(
+def test_after_a_fault_only_the_rest_of_the_object_is_requested(
     cut_store: tuple[ObjectStore, StoreProxy], large_object: str
 ) -> None:
     store, proxy = cut_store
@@ -161,7 +159,7 @@ def test_a_fault_after_some_chunks_is_ridden_out_by_asking_for_the_rest(
     assert ranges == [None, None, f"bytes={CHUNK_BYTES}-"]
 
 
-def test_an_object_replaced_while_it_is_read_is_not_read_on(
+def test_an_object_that_is_replaced_while_it_is_read_is_an_error(
     cut_store: tuple[ObjectStore, StoreProxy], services: EmbeddedServices, large_object: str
 ) -> None:
     store, _ = cut_store
@@ -174,7 +172,7 @@ def test_an_object_replaced_while_it_is_read_is_not_read_on(
 
 
 @pytest.mark.usefixtures("faulty_store")
-def test_an_object_that_drips_for_ever_is_given_up(pipeline: Pipeline) -> None:
+def test_an_object_that_arrives_too_slowly_is_given_up(pipeline: Pipeline) -> None:
     answers(pipeline.simulator, 200, "a" * 5_000, drip=0.01, times=None)
     store = ObjectStore(ObjectStoreSettings.read(), retry_seconds=0, answer_seconds=0.3)
     with pytest.raises(ServiceUnavailable, match=r"only \d+ of 5000 bytes arrived in 0.3 s"):
@@ -182,7 +180,7 @@ def test_an_object_that_drips_for_ever_is_given_up(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.usefixtures("faulty_store")
-def test_an_object_that_stops_to_come_is_given_up(pipeline: Pipeline) -> None:
+def test_an_object_that_stops_arriving_is_given_up(pipeline: Pipeline) -> None:
     answers(pipeline.simulator, 200, "a" * 5_000, drip=2, times=None)
     store = ObjectStore(ObjectStoreSettings.read(), retry_seconds=0, answer_seconds=0.3)
     with pytest.raises(ServiceUnavailable, match=r"broke off \(ReadTimeoutError\)"):
@@ -192,7 +190,7 @@ def test_an_object_that_stops_to_come_is_given_up(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize(
     "fault", [Fault("/b/k", status=503), Fault("/b/k", status=500), Fault("/b/k", reset=True)]
 )
-def test_what_passes_in_the_store_is_asked_again(
+def test_a_transient_fault_of_the_store_is_tried_again(
     pipeline: Pipeline, faulty_store: ObjectStore, fault: Fault
 ) -> None:
     pipeline.simulator.faults.add(fault)
@@ -201,7 +199,7 @@ def test_what_passes_in_the_store_is_asked_again(
 
 
 @pytest.mark.parametrize("status", [400, 405])
-def test_any_other_answer_of_the_store_is_said_at_once(
+def test_any_other_error_of_the_store_is_raised_at_once(
     pipeline: Pipeline, faulty_store: ObjectStore, status: int
 ) -> None:
     answers(pipeline.simulator, status, times=None)
@@ -212,7 +210,7 @@ def test_any_other_answer_of_the_store_is_said_at_once(
 
 @pytest.mark.parametrize("region", [{}, {"x-amz-bucket-region": "eu-west-1"}])
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_of_the_store_is_not_followed_to_another_address(
+def test_a_redirect_of_the_store_is_not_followed(
     pipeline: Pipeline, faulty_store: ObjectStore, status: int, region: dict[str, str]
 ) -> None:
     elsewhere = {"Location": f"{pipeline.simulator.url}/elsewhere"} | region
@@ -225,9 +223,7 @@ def test_a_redirect_of_the_store_is_not_followed_to_another_address(
     assert set(paths) <= {"/b", "/b/k"}
 
 
-def test_of_a_refusal_by_the_store_only_a_code_is_said(
-    pipeline: Pipeline, faulty_store: ObjectStore
-) -> None:
+def test_only_the_code_of_a_refusal_is_shown(pipeline: Pipeline, faulty_store: ObjectStore) -> None:
     for code, shown in (("AccessDenied", "403 AccessDenied: "), ("\x1b[2J a" * 99, "403: ")):
         words = code.replace("\x1b", "&#27;")
         body = f"<Error><Code>{words}</Code><Message>Zebedee</Message></Error>"
@@ -247,7 +243,7 @@ def test_of_a_refusal_by_the_store_only_a_code_is_said(
         "https://host//bucket/a/b%20c=.csv",
     ],
 )
-def test_only_bucket_and_key_of_an_address_count(url: str) -> None:
+def test_only_the_bucket_and_the_key_of_an_address_are_used(url: str) -> None:
     assert object_uri(url) == "s3://bucket/a/b c=.csv"
 
 
@@ -271,14 +267,14 @@ def test_only_bucket_and_key_of_an_address_count(url: str) -> None:
         "https://host/bucket/a\u202eb",
     ],
 )
-def test_what_is_no_address_of_an_object_is_refused(url: str) -> None:
+def test_an_invalid_address_of_an_object_is_refused(url: str) -> None:
     with pytest.raises(EtlError, match="which is no address of the form https://host/bucket/key"):
         object_uri(url)
 
 
 @pytest.mark.parametrize("host", ["host", "user:hush@host", "user:hu/hush@host"])
 @pytest.mark.parametrize("query", ["?X-Amz-Signature=hush", "#hush", "?a=b@hush", ""])
-def test_of_what_is_no_address_no_secret_is_said(host: str, query: str) -> None:
+def test_the_secrets_of_an_invalid_address_are_not_shown(host: str, query: str) -> None:
     with pytest.raises(EtlError, match=r"the file 'ftp://host/bucket/key', which") as error:
         object_uri(f"ftp://{host}/bucket/key{query}")
     message_without(error, "hush")

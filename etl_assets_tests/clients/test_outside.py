@@ -78,7 +78,7 @@ def fails_and_then_loads(
 # --- What passes ----------------------------------------------------------------------------------
 
 
-def test_a_run_rides_out_an_api_that_is_not_well(pipeline: Pipeline, proxy: StoreProxy) -> None:
+def test_a_run_survives_transient_faults_of_the_api(pipeline: Pipeline, proxy: StoreProxy) -> None:
     for fault in (
         Fault("/generate_report", status=502, body=HTML),
         Fault("/generate_report", reset=True),
@@ -95,7 +95,9 @@ def test_a_run_rides_out_an_api_that_is_not_well(pipeline: Pipeline, proxy: Stor
     assert calls(pipeline, "/get_increment") == 2
 
 
-def test_a_run_rides_out_a_store_that_is_not_well(pipeline: Pipeline, proxy: StoreProxy) -> None:
+def test_a_run_survives_transient_faults_of_the_store(
+    pipeline: Pipeline, proxy: StoreProxy
+) -> None:
     for fault in (
         Fault(REPORT_FILE, method="HEAD", status=503),
         Fault(REPORT_FILE, method="HEAD", reset=True),
@@ -137,14 +139,14 @@ def test_a_run_rides_out_a_store_that_is_not_well(pipeline: Pipeline, proxy: Sto
     ],
     ids=["API 503", "API reset", "store cut off", "store SlowDown"],
 )
-def test_a_run_gives_up_what_goes_on_failing(
+def test_a_run_fails_after_a_fault_that_does_not_pass_in_time(
     monday_loaded: Pipeline, proxy: StoreProxy, fault: Fault, messages: list[str]
 ) -> None:
     strike(monday_loaded, proxy, fault)
     fails_and_then_loads(monday_loaded, proxy, *messages)
 
 
-def test_a_run_gives_up_a_report_that_is_never_ready_and_the_next_goes_on_with_it(
+def test_a_run_gives_up_a_report_that_is_never_ready_and_the_next_polls_it_on(
     pipeline: Pipeline, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("ETL_POLL_TIMEOUT_SECONDS", "0.1")
@@ -202,7 +204,7 @@ def store_answer(method: str, status: int, code: str = "") -> Fault:
         *("HEAD 403", "HEAD 404", "no ETag", "GET 403", "GET 404", "other size"),
     ],
 )
-def test_a_run_stops_at_once_at_what_does_not_pass(
+def test_a_run_fails_at_once_after_a_permanent_fault(
     monday_loaded: Pipeline, proxy: StoreProxy, fault: Fault, message: str
 ) -> None:
     strike(monday_loaded, proxy, fault)
@@ -225,7 +227,7 @@ def test_an_object_that_is_replaced_between_its_head_and_its_body_is_loaded_by_t
     fails_and_then_loads(pipeline, proxy, "the object was replaced meanwhile. Run the day again")
 
 
-def test_another_id_and_address_for_a_loaded_day_change_nothing(
+def test_a_new_id_and_address_for_a_loaded_day_change_nothing(
     monday_loaded: Pipeline, proxy: StoreProxy
 ) -> None:
     pipeline = monday_loaded

@@ -20,7 +20,7 @@ from etl_assets_tests.clients.conftest import message_without
         "ftp://user:hush@127.0.0.1:1",
     ],
 )
-def test_a_proxy_is_said_to_be_looked_at_and_its_password_is_not_said(
+def test_an_error_names_the_proxy_and_hides_its_password(
     environment: pytest.MonkeyPatch, proxy: str
 ) -> None:
     for variable in ("HTTP_PROXY", "http_proxy"):

@@ -45,20 +45,22 @@ def failing(pipeline: Pipeline, fault: Fault) -> None:
     ],
     ids=["502 with HTML", "503 twice", "408", "429", "reset", "cut off"],
 )
-def test_what_passes_is_asked_again(pipeline: Pipeline, report_id: str, fault: Fault) -> None:
+def test_a_transient_fault_is_tried_again_by_the_client(
+    pipeline: Pipeline, report_id: str, fault: Fault
+) -> None:
     failing(pipeline, fault)
     assert isinstance(ask(report_id), Increment)
     assert calls(pipeline, "/get_increment") == (fault.times or 0) + 1
 
 
-def test_the_wait_of_retry_after_is_kept(pipeline: Pipeline, report_id: str) -> None:
+def test_the_wait_of_retry_after_is_respected(pipeline: Pipeline, report_id: str) -> None:
     failing(pipeline, Fault("/get_increment", status=429, headers={"Retry-After": "1"}))
     ask(report_id)
     first, second = (call.at for call in pipeline.simulator.calls)
     assert (second - first).total_seconds() >= 1
 
 
-def test_what_does_not_pass_is_said_with_the_call_and_how_often(
+def test_a_fault_that_does_not_pass_is_reported_with_the_call_and_the_tries(
     pipeline: Pipeline, report_id: str
 ) -> None:
     failing(pipeline, Fault("/get_increment", status=502, body=BAD_GATEWAY, times=None))
@@ -72,7 +74,7 @@ def test_what_does_not_pass_is_said_with_the_call_and_how_often(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_refused_access_is_said_at_once_with_what_to_check(
+def test_refused_access_is_reported_at_once_with_the_settings_to_check(
     pipeline: Pipeline, report_id: str, status: int
 ) -> None:
     failing(pipeline, Fault("/get_increment", status=status, times=None))
@@ -99,7 +101,7 @@ def test_access_is_checked_without_changing_anything(pipeline: Pipeline) -> None
 
 
 @pytest.mark.parametrize("status", [301, 302, 307])
-def test_a_redirect_is_not_followed_for_it_would_take_the_key_along(
+def test_a_redirect_is_not_followed_because_it_would_get_the_key(
     pipeline: Pipeline, report_id: str, status: int
 ) -> None:
     target = f"{pipeline.simulator.url}/get_report"
@@ -110,7 +112,7 @@ def test_a_redirect_is_not_followed_for_it_would_take_the_key_along(
 
 
 @pytest.mark.parametrize("body", ["", "{", '{"status": "SUCC'])
-def test_an_answer_that_ends_early_is_asked_for_again(
+def test_an_answer_that_ends_early_is_requested_again(
     pipeline: Pipeline, report_id: str, body: str
 ) -> None:
     failing(pipeline, Fault("/get_increment", status=200, body=body))
@@ -139,7 +141,7 @@ def test_an_answer_that_ends_early_is_asked_for_again(
         ('{"status": "SUCCESS", "data": {"increment_id": "a", "s3_path": []}}', "data.s3_path"),
     ],
 )
-def test_an_answer_of_another_form_is_said_by_its_fields(
+def test_an_invalid_answer_is_reported_by_its_wrong_fields(
     pipeline: Pipeline, report_id: str, body: str, wrong: str
 ) -> None:
     failing(pipeline, Fault("/get_increment", status=200, body=body))
@@ -149,7 +151,7 @@ def test_an_answer_of_another_form_is_said_by_its_fields(
     assert calls(pipeline, "/get_increment") == 1
 
 
-def test_the_words_of_the_api_are_said_in_one_line_and_not_all_of_them(
+def test_a_message_of_the_api_is_shown_in_one_short_line(
     pipeline: Pipeline, report_id: str
 ) -> None:
     words = "Too early.\n\x1b[2J" + " Try later." * 99
@@ -163,7 +165,7 @@ def test_the_words_of_the_api_are_said_in_one_line_and_not_all_of_them(
     assert len(found.why) <= 200
 
 
-def test_an_answer_that_repeats_the_key_does_not_tell_it(pipeline: Pipeline) -> None:
+def test_a_key_that_an_answer_repeats_is_not_shown(pipeline: Pipeline) -> None:
     key = pipeline.simulator.api_key
     failing(pipeline, Fault("/generate_report", status=200, body=json.dumps({"task_id": key})))
     assert pipeline.report_api.generate_report() == "***"
@@ -177,16 +179,14 @@ def test_an_answer_that_repeats_the_key_does_not_tell_it(pipeline: Pipeline) -> 
     message_without(error, key)
 
 
-def test_an_increment_that_is_neither_there_nor_not_is_said(
-    pipeline: Pipeline, report_id: str
-) -> None:
+def test_an_unknown_status_of_an_increment_is_reported(pipeline: Pipeline, report_id: str) -> None:
     body = json.dumps({"status": "PENDING", "data": {"increment_id": None}})
     failing(pipeline, Fault("/get_increment", status=200, body=body))
     with pytest.raises(EtlError, match=f"answers 'PENDING' for the increment of {TUESDAY}"):
         ask(report_id)
 
 
-def test_an_answer_without_end_is_not_read_to_its_end(pipeline: Pipeline, report_id: str) -> None:
+def test_an_endless_answer_is_given_up(pipeline: Pipeline, report_id: str) -> None:
     failing(pipeline, Fault("/get_increment", status=200, body=" " * (2 << 20)))
     with pytest.raises(EtlError, match="answer is over 1048576 bytes"):
         ask(report_id)
@@ -208,7 +208,7 @@ def test_a_slow_answer_is_given_up(pipeline: Pipeline, report_id: str, fault: Fa
     assert time.monotonic() - began < 15
 
 
-def test_ids_are_opaque_and_arrive_as_they_were_given(pipeline: Pipeline) -> None:
+def test_ids_are_opaque_and_are_sent_unchanged(pipeline: Pipeline) -> None:
     with pytest.raises(UnexpectedAnswer):
         pipeline.report_api.get_increment("a=/+&b?#%3D", MONDAY)
     assert pipeline.simulator.calls[-1].query == {

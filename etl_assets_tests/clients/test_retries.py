@@ -29,7 +29,7 @@ def test_a_transient_fault_is_tried_again() -> None:
 
 
 @pytest.mark.parametrize("error", [EtlError("no"), ValueError("no"), KeyboardInterrupt()])
-def test_any_other_goes_up_at_once(error: Exception) -> None:
+def test_any_other_error_is_raised_at_once(error: Exception) -> None:
     function = Faulty(error)
     with pytest.raises(type(error)) as raised:
         retried(function, 7)
@@ -37,7 +37,7 @@ def test_any_other_goes_up_at_once(error: Exception) -> None:
     assert len(function.calls) == 1
 
 
-def test_when_the_time_is_up_it_says_the_last_fault_and_how_often() -> None:
+def test_after_the_time_the_error_has_the_last_fault_and_the_number_of_tries() -> None:
     function = Faulty(*[Transient(f"fault {number}") for number in range(1000)])
     began = time.monotonic()
     with pytest.raises(ServiceUnavailable) as raised:
@@ -48,21 +48,21 @@ def test_when_the_time_is_up_it_says_the_last_fault_and_how_often() -> None:
     assert str(raised.value) == f"fault {tries - 1} ({tries} tries)"
 
 
-def test_with_no_time_it_is_tried_once() -> None:
+def test_with_no_time_there_is_one_try() -> None:
     function = Faulty(Transient("a"))
     with pytest.raises(ServiceUnavailable) as raised:
         retried_for(0, function, 7)
     assert (str(raised.value), len(function.calls)) == ("a", 1)
 
 
-def test_the_wait_that_a_server_asks_for_is_kept() -> None:
+def test_the_wait_that_a_server_requests_is_respected() -> None:
     function = Faulty(Transient("a", retry_after=0.6))
     assert retried_for(5, function, 7) == 7
     first, second = function.calls
     assert second - first >= 0.6
 
 
-def test_a_server_that_asks_for_more_time_than_there_is_is_not_waited_for() -> None:
+def test_a_requested_wait_longer_than_the_time_is_an_error_at_once() -> None:
     function = Faulty(Transient("a", retry_after=3600))
     began = time.monotonic()
     with pytest.raises(ServiceUnavailable):
@@ -81,5 +81,5 @@ def test_a_server_that_asks_for_more_time_than_there_is_is_not_waited_for() -> N
         (None, None),
     ],
 )
-def test_what_retry_after_asks_for(header: str | None, seconds: float | None) -> None:
+def test_the_seconds_of_retry_after(header: str | None, seconds: float | None) -> None:
     assert retry_after(header) == seconds

@@ -26,7 +26,7 @@ def test_a_wrong_password_is_refused_at_once_in_every_language(address: Address)
     assert words.endswith("ВАЖНО:  так не пойдёт. Check WAREHOUSE_URL")
 
 
-def test_a_database_without_a_connection_free_is_waited_for_in_every_language(
+def test_a_database_without_a_free_connection_is_tried_again_in_every_language(
     make_database: MakeDatabase,
 ) -> None:
     url = make_database()
@@ -53,7 +53,7 @@ def test_a_database_without_a_connection_free_is_waited_for_in_every_language(
         ("?options=-cno_such_setting%3D1", "no_such_setting"),
     ],
 )
-def test_what_the_address_forbids_is_refused_at_once(
+def test_options_of_the_address_that_cannot_work_are_refused_at_once(
     address: Address, address_ends: str, message: str
 ) -> None:
     with pytest.raises(
@@ -71,7 +71,7 @@ def test_a_missing_password_is_refused_at_once(address: Address) -> None:
     assert not isinstance(error.value, ServiceUnavailable)
 
 
-def test_what_has_passed_meanwhile_is_tried_again(address: Address) -> None:
+def test_a_fault_that_has_passed_meanwhile_is_tried_again(address: Address) -> None:
     with in_russian(address.url) as server:
         server.sever(1)
         began = time.monotonic()

@@ -107,7 +107,7 @@ def refusal(ask: Callable[[], object]) -> str:
     return str(error.value)
 
 
-def test_a_day_is_loaded_over_tls_from_servers_of_an_authority_of_ones_own(
+def test_a_day_is_loaded_over_tls_from_servers_of_a_private_authority(
     pipeline: Pipeline,
     services: EmbeddedServices,
     authority: trustme.CA,
@@ -143,7 +143,7 @@ def test_a_server_of_an_unknown_authority_is_refused_at_once(
         assert f"Check {service.variable}, and that {service.bundle} names the" in message
 
 
-def test_a_server_of_another_name_is_refused_at_once(
+def test_a_certificate_for_another_name_is_refused_at_once(
     service: Service, authority: trustme.CA, trusted: Path
 ) -> None:
     service.trusts(trusted)
@@ -153,7 +153,7 @@ def test_a_server_of_another_name_is_refused_at_once(
     assert re.search(rf"not valid for '{HOST}'|'{HOST}' doesn't match 'other\.example'", message)
 
 
-def test_a_server_that_speaks_no_tls_is_refused_at_once(service: Service) -> None:
+def test_a_server_without_tls_is_refused_at_once(service: Service) -> None:
     service.is_at(service.url.replace("http:", "https:"))
     assert "TLS with the server failed: " in refusal(service.ask)
 
@@ -222,7 +222,9 @@ def test_a_warehouse_of_an_unknown_authority_is_refused_at_once(
     assert "certificate verify failed" in refused_by(url)
 
 
-def test_a_warehouse_of_another_name_is_refused_at_once(encrypted: str, trusted: Path) -> None:
+def test_a_warehouse_with_a_certificate_for_another_name_is_refused_at_once(
+    encrypted: str, trusted: Path
+) -> None:
     parameters = f"sslmode=verify-full&sslrootcert={trusted}"
     Warehouse(SecretStr(f"{encrypted}?{parameters}"), retry_seconds=0).run(one)
     other = encrypted.replace(HOST, "localhost")
@@ -241,7 +243,7 @@ def test_without_its_authoritys_certificate_a_warehouse_is_refused_at_once(encry
         ("verify-full&sslrootcert=system", "server does not support SSL"),
     ],
 )
-def test_tls_that_cannot_be_had_is_not_done_without(
+def test_without_tls_a_connection_that_requires_it_is_refused(
     services: EmbeddedServices, sslmode: str, wrong: str
 ) -> None:
     assert wrong in refused_by(f"{services.postgres.url('postgres')}?sslmode={sslmode}")

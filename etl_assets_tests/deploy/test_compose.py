@@ -47,18 +47,18 @@ def test_it_follows_the_compose_specification() -> None:
     "profiles",
     [chosen for n in range(len(PROFILES) + 1) for chosen in itertools.combinations(PROFILES, n)],
 )
-def test_every_profile_needs_no_more_than_the_example_of_an_env_file(
+def test_every_profile_is_valid_with_the_example_env_file(
     profiles: tuple[str, ...], env_file: Path
 ) -> None:
     usual = {"postgres", "migrate", "code-location", "webserver", "daemon"}
     assert usual <= services(*profiles, env_file=env_file).keys()
 
 
-def test_the_images_have_no_fault_that_the_linter_knows() -> None:
+def test_the_linter_finds_no_fault_in_the_images() -> None:
     subprocess.run([VENV / "hadolint", ROOT / "Dockerfile"], check=True)
 
 
-def test_the_images_run_as_a_normal_user_and_take_in_nothing_that_is_not_named() -> None:
+def test_the_images_run_as_a_normal_user_and_copy_only_listed_files() -> None:
     _, *stages = re.split(r"^FROM .* AS (?=\w+$)", (ROOT / "Dockerfile").read_text(), flags=re.M)
     users = {
         stage.split()[0]: re.findall(r"^USER (\d+)$", stage, re.M)[-1:]
@@ -75,13 +75,13 @@ def test_the_images_run_as_a_normal_user_and_take_in_nothing_that_is_not_named()
     assert not {"!.env", "!.git", "!.", "!*"} & {*rules}
 
 
-def test_schedules_and_sensors_keep_their_state_where_the_code_is_a_service() -> None:
+def test_schedules_and_sensors_keep_their_state_with_a_code_server() -> None:
     files = (ROOT / "workspace.yaml", ROOT / "deploy" / "workspace.yaml")
     names = [re.findall(r"location_name: (\w+)", file.read_text()) for file in files]
     assert names == [["etl_assets"], ["etl_assets"]]
 
 
-def test_the_images_of_others_are_pinned(all_services: dict[str, Any]) -> None:
+def test_third_party_images_are_pinned(all_services: dict[str, Any]) -> None:
     images = [service["image"] for service in all_services.values() if "build" not in service]
     images += re.findall(r"^ARG PYTHON_IMAGE=(.+)$", (ROOT / "Dockerfile").read_text(), re.M)
     assert len(images) == 4
@@ -89,12 +89,12 @@ def test_the_images_of_others_are_pinned(all_services: dict[str, Any]) -> None:
         assert re.search(r":\d+\.\d+(\.\d+)?(-\w+)*$", image), image
 
 
-def test_whatever_goes_on_running_has_a_health_check(all_services: dict[str, Any]) -> None:
+def test_every_long_running_service_has_a_health_check(all_services: dict[str, Any]) -> None:
     checked = {name for name, service in all_services.items() if "healthcheck" in service}
     assert checked == all_services.keys() - ONE_SHOT
 
 
-def test_only_the_proxy_can_be_reached_from_elsewhere(all_services: dict[str, Any]) -> None:
+def test_only_the_proxy_can_be_reached_from_other_hosts(all_services: dict[str, Any]) -> None:
     published = {
         name: port.get("host_ip", "anywhere")
         for name, service in all_services.items()
@@ -103,7 +103,7 @@ def test_only_the_proxy_can_be_reached_from_elsewhere(all_services: dict[str, An
     assert published == {"webserver": "127.0.0.1", "proxy": "anywhere"}
 
 
-def test_no_service_knows_a_secret_that_it_does_not_need(env_file: Path) -> None:
+def test_no_service_gets_a_secret_that_it_does_not_need(env_file: Path) -> None:
     secrets = {
         "POSTGRES_PASSWORD": {"postgres", "migrate"},
         "PIPELINE_PASSWORD": set(services(*PROFILES, env_file=env_file)) - {"proxy"},
@@ -135,7 +135,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
-def test_the_services_run_as_they_are_written(stack: Stack) -> None:
+def test_the_services_run_as_configured(stack: Stack) -> None:
     stack.start("source", "code-location")
     stack.start("webserver", "daemon")
     assert "2024-02-19" in stack.run("first-load")
@@ -154,7 +154,7 @@ def running(stack: Stack) -> Stack:
     return stack
 
 
-def test_a_restart_in_good_order_loses_no_run(running: Stack) -> None:
+def test_an_orderly_restart_loses_no_run(running: Stack) -> None:
     with running.instance() as instance, ThreadPoolExecutor(1) as pool:
 
         def status(run_id: str) -> dg.DagsterRunStatus:
@@ -179,7 +179,7 @@ def test_a_restart_in_good_order_loses_no_run(running: Stack) -> None:
         wait_until(lambda: status(waiting) is dg.DagsterRunStatus.SUCCESS)
 
 
-def test_a_backfill_that_is_killed_with_its_code_location_is_run_again(running: Stack) -> None:
+def test_a_backfill_that_is_killed_with_its_code_location_runs_again(running: Stack) -> None:
     with running.instance() as instance:
 
         def run(run_id: str) -> dg.DagsterRun:
@@ -202,7 +202,7 @@ def test_a_backfill_that_is_killed_with_its_code_location_is_run_again(running: 
         assert killed not in {load["run_id"] for load in loads}
 
 
-def test_all_that_the_services_log_is_json(running: Stack) -> None:
+def test_all_logs_of_the_services_are_json(running: Stack) -> None:
     with running.instance() as instance:
         run_id = running.webserver.launch("order_backfill", "2024-02-11", "2024-02-12")
         wait_until(lambda: (run := instance.get_run_by_id(run_id)) and run.is_finished)
@@ -214,7 +214,7 @@ def test_all_that_the_services_log_is_json(running: Stack) -> None:
     assert any("RUN_START" in event["event"] for event in of_the_run)
 
 
-def test_the_proxy_asks_for_a_login_and_nobody_can_change_anything(
+def test_the_proxy_requires_a_login_and_its_ui_is_read_only(
     running: Stack,
 ) -> None:
     running.start("webserver-read-only", "proxy")

@@ -36,7 +36,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     assert not folder.exists()
 
 
-def test_the_image_has_a_normal_user_and_nothing_of_the_machine(engine: Engine) -> None:
+def test_the_image_has_a_normal_user_and_no_settings_of_the_build_machine(engine: Engine) -> None:
     def output_of(*command: str) -> str:
         return engine.compose("run", "--rm", "--no-deps", "--entrypoint=", "migrate", *command)
 
@@ -51,7 +51,7 @@ def test_the_image_has_a_normal_user_and_nothing_of_the_machine(engine: Engine) 
     assert "Permission denied" in output_of("sh", "-c", "touch /opt/code/new 2>&1 || true")
 
 
-def test_the_demo_comes_through_the_killing_of_each_of_its_containers(engine: Engine) -> None:
+def test_the_demo_survives_the_kill_of_each_of_its_containers(engine: Engine) -> None:
     engine.compose("up", "--detach")
     webserver = Webserver(f"http://{LOOPBACK}:{engine.webserver_port}")
     for service in SERVERS:

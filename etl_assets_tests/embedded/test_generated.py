@@ -31,7 +31,9 @@ def report() -> dict[str, bytes]:
 
 
 @with_real_files
-def test_files_have_the_real_ones_headers_line_ends_and_columns(report: dict[str, bytes]) -> None:
+def test_files_have_the_headers_line_ends_and_columns_of_the_real_ones(
+    report: dict[str, bytes],
+) -> None:
     for kind, body in report.items():
         real = (REAL / "report" / f"{kind}.csv").read_bytes()
         assert body.splitlines()[0] == real.splitlines()[0]
@@ -65,7 +67,7 @@ def test_items_cities_and_people_are_the_real_ones(report: dict[str, bytes]) -> 
     assert both.filter(pl.col("first_name") != pl.col("first_name_right")).is_empty()
 
 
-def test_three_rows_in_four_are_exact_duplicates_within_their_day() -> None:
+def test_three_rows_in_four_are_duplicates_within_their_day() -> None:
     rows = table(GeneratedOrders(seed=7).report(date(2023, 7, 1), LAST)["user_order_log"])
     orders = rows.drop("id").unique()
     assert orders["uniq_id"].n_unique() == orders.height
@@ -83,7 +85,7 @@ def test_two_thirds_of_the_customers_order_in_several_cities(report: dict[str, b
     assert (cities["city_id"] > 1).mean() == pytest.approx(2 / 3, abs=0.1)
 
 
-def test_a_day_holds_the_same_orders_in_a_report_and_in_an_increment(
+def test_a_day_has_the_same_orders_in_a_report_and_in_an_increment(
     report: dict[str, bytes],
 ) -> None:
     day = date(2024, 2, 20)
@@ -115,7 +117,7 @@ def test_seed_and_size_change_the_orders() -> None:
     assert 80_000 <= body(1, 100_000).count(b"\n") <= 120_001
 
 
-def test_a_day_can_be_cut_short_mended_and_varied() -> None:
+def test_a_day_can_be_cut_short_completed_and_changed() -> None:
     orders = GeneratedOrders(seed=7)
 
     def rows() -> pl.DataFrame:
@@ -130,7 +132,7 @@ def test_a_day_can_be_cut_short_mended_and_varied() -> None:
     assert not set(rows()["uniq_id"]) & set(whole["uniq_id"])
 
 
-def test_a_day_without_rows_is_a_header(report: dict[str, bytes]) -> None:
+def test_a_day_without_rows_is_a_header_alone(report: dict[str, bytes]) -> None:
     orders = GeneratedOrders(seed=7)
     orders.cut_short(FIRST, 0)
     body = joined(orders.increment(FIRST, with_status=False)["user_order_log"])

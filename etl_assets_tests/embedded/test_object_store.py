@@ -59,6 +59,6 @@ def test_it_listens_on_the_loopback_address_only(
     assert listening_addresses(server) == {LOOPBACK_IN_PROC}
 
 
-def test_its_secret_is_for_its_owner_alone(store: EmbeddedObjectStore, store_folder: Path) -> None:
+def test_only_its_owner_can_read_its_secret(store: EmbeddedObjectStore, store_folder: Path) -> None:
     assert len(store.secret_access_key) > 30
     assert (store_folder / "secret").stat().st_mode & 0o777 == 0o600

@@ -85,7 +85,7 @@ def test_a_database_is_utf8_in_c_order_and_survives_a_restart(tmp_path: Path) ->
             assert connection.execute("SELECT name FROM город").fetchone() == ("Ярославль",)
 
 
-def test_it_takes_tcp_on_the_loopback_address_only_and_asks_for_the_password(
+def test_it_listens_on_the_loopback_address_only_and_requires_the_password(
     folder: Path,
 ) -> None:
     with EmbeddedPostgres(folder) as postgres:
@@ -98,7 +98,7 @@ def test_it_takes_tcp_on_the_loopback_address_only_and_asks_for_the_password(
             psycopg.connect(wrong)
 
 
-def test_a_second_process_is_told_who_uses_the_folder(folder: Path) -> None:
+def test_a_second_process_gets_an_error_that_names_the_first(folder: Path) -> None:
     with program(HOLD, folder) as holder:
         with pytest.raises(FolderInUse, match=rf"process {holder.pid} is using it"):
             EmbeddedPostgres(folder).start()
@@ -107,7 +107,7 @@ def test_a_second_process_is_told_who_uses_the_folder(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
-def test_when_its_process_is_killed_no_process_is_left_and_the_data_are(
+def test_after_a_kill_no_process_is_left_and_the_data_are_complete(
     folder: Path, end: signal.Signals
 ) -> None:
     with program(HOLD, folder) as holder:
@@ -139,7 +139,7 @@ def test_an_orphan_whose_supervisor_was_killed_too_is_ended_by_the_next_start(
         assert words(postgres) == ["before"]
 
 
-def test_a_pid_file_whose_number_is_another_process_by_now_is_in_nobodys_way(
+def test_a_pid_file_with_the_number_of_another_process_does_not_block_a_start(
     folder: Path,
 ) -> None:
     with EmbeddedPostgres(folder):
@@ -151,7 +151,7 @@ def test_a_pid_file_whose_number_is_another_process_by_now_is_in_nobodys_way(
         psycopg.connect(postgres.url("postgres")).close()
 
 
-def test_ctrl_c_reaches_us_and_not_the_server(folder: Path) -> None:
+def test_ctrl_c_interrupts_the_program_and_not_the_server(folder: Path) -> None:
     with program(HOLD, folder) as holder:
         os.killpg(holder.pid, signal.SIGINT)
         holder.wait()
@@ -159,7 +159,7 @@ def test_ctrl_c_reaches_us_and_not_the_server(folder: Path) -> None:
         assert words(postgres) == ["before", "after Ctrl-C"]
 
 
-def test_initdb_that_was_killed_half_way_is_done_again(tmp_path: Path) -> None:
+def test_an_initdb_that_was_killed_is_run_again(tmp_path: Path) -> None:
     half = tmp_path / "initdb" / "data"
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
@@ -178,7 +178,9 @@ def test_root_runs_it_as_nobody(open_folder: Path) -> None:
 
 
 @as_root
-def test_root_runs_it_in_a_user_namespace_where_nobody_may_not_go(tmp_path: Path) -> None:
+def test_root_runs_it_in_a_user_namespace_if_nobody_may_not_enter_the_folder(
+    tmp_path: Path,
+) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     with EmbeddedPostgres(closed / "postgres") as postgres:
@@ -188,7 +190,7 @@ def test_root_runs_it_in_a_user_namespace_where_nobody_may_not_go(tmp_path: Path
 
 
 @as_root
-def test_data_made_in_a_closed_folder_can_be_used_after_it_was_opened(
+def test_data_created_in_a_closed_folder_can_be_used_after_it_was_opened(
     made: Path, open_folder: Path
 ) -> None:
     opened = Path(shutil.copytree(made, open_folder / "postgres"))
@@ -200,7 +202,7 @@ def test_data_made_in_a_closed_folder_can_be_used_after_it_was_opened(
 
 
 @as_root
-def test_without_user_namespaces_root_keeps_what_nobody_needs_elsewhere(
+def test_without_user_namespaces_root_puts_programs_and_data_elsewhere(
     tmp_path: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs = tmp_path / "programs"

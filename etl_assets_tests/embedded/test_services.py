@@ -56,7 +56,7 @@ def services(folder: Path) -> Iterator[EmbeddedServices]:
         yield services
 
 
-def test_a_start_right_after_kill_9_finds_everything_as_it_was(services: EmbeddedServices) -> None:
+def test_a_start_right_after_kill_9_finds_all_data(services: EmbeddedServices) -> None:
     environment = services.environment()
     with psycopg.connect(environment["WAREHOUSE_URL"]) as connection:
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
@@ -64,7 +64,7 @@ def test_a_start_right_after_kill_9_finds_everything_as_it_was(services: Embedde
     assert client.get_object(Bucket="s3-sprint3", Key="kept")["Body"].read() == b"kept"
 
 
-def test_its_environment_is_enough_to_reach_everything(services: EmbeddedServices) -> None:
+def test_its_environment_is_enough_to_reach_all_services(services: EmbeddedServices) -> None:
     environment = services.environment()
     headers = {
         "X-Nickname": environment["REPORT_API_NICKNAME"],
@@ -89,7 +89,7 @@ def test_its_environment_is_enough_to_reach_everything(services: EmbeddedService
     psycopg.connect(dagster).close()
 
 
-def test_its_day_is_that_of_the_first_start_in_moscow(
+def test_its_day_is_the_day_in_moscow_of_the_first_start(
     services: EmbeddedServices, folder: Path
 ) -> None:
     kept = json.loads((folder / "world.json").read_text())
@@ -101,7 +101,9 @@ def test_its_day_is_that_of_the_first_start_in_moscow(
     assert environment["ETL_END_DATE"] == str(services.simulator.today - timedelta(days=1))
 
 
-def test_an_older_folder_keeps_its_day_and_refuses_other_orders(tmp_path: Path) -> None:
+def test_an_existing_folder_keeps_its_day_and_rejects_another_number_of_orders(
+    tmp_path: Path,
+) -> None:
     kept = {"today": "2024-03-04", "seed": 1, "rows_per_day": 50}
     (tmp_path / "world.json").write_text(json.dumps(kept))
     with pytest.raises(ConfigurationError, match="rows_per_day=50"):
@@ -113,7 +115,7 @@ def test_an_older_folder_keeps_its_day_and_refuses_other_orders(tmp_path: Path) 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the other tests are about a normal user then")
-def test_a_normal_user_can_start_it_and_sigterm_ends_all_of_it(tmp_path: Path) -> None:
+def test_a_normal_user_can_start_them_and_sigterm_ends_them(tmp_path: Path) -> None:
     folder = tmp_path / "services"
     with program(HOLD, folder, prefix=AS_A_NORMAL_USER) as holder:
         holder.send_signal(signal.SIGTERM)

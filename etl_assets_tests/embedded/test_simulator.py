@@ -85,7 +85,7 @@ def caller(
     return Caller(simulator, store, cohort=request.node.name)
 
 
-def test_a_report_runs_for_as_long_as_it_is_told_to(caller: Caller) -> None:
+def test_a_report_is_running_for_the_configured_seconds(caller: Caller) -> None:
     caller.simulator.report_seconds = 1
     asked_at = time.monotonic()
     task_id = caller.task()
@@ -107,7 +107,7 @@ def test_a_report_runs_for_as_long_as_it_is_told_to(caller: Caller) -> None:
     }
 
 
-def test_a_report_can_run_for_ever(caller: Caller) -> None:
+def test_a_report_can_be_running_for_ever(caller: Caller) -> None:
     caller.simulator.report_seconds = math.inf
     task_id = caller.task()
     assert {caller.get("/get_report", task_id=task_id)["status"] for _ in range(5)} == {"RUNNING"}
@@ -130,7 +130,9 @@ def test_status_is_missing_in_the_report_and_the_first_increment_only(caller: Ca
         assert header.endswith(b",status") == (back < 7)
 
 
-def test_an_increment_lies_at_its_own_id_but_its_price_log_at_the_reports(caller: Caller) -> None:
+def test_an_increments_files_are_at_its_own_id_but_its_price_log_at_the_reports(
+    caller: Caller,
+) -> None:
     report_id = caller.report()["report_id"]
     answer = caller.increment(report_id, date(2024, 2, 28))
     increment_id = answer["data"]["increment_id"]
@@ -146,7 +148,7 @@ def test_an_increment_lies_at_its_own_id_but_its_price_log_at_the_reports(caller
     assert answer == caller.increment(report_id, date(2024, 2, 28))
 
 
-def test_a_day_in_the_report_is_too_early_and_today_is_not_there_yet(caller: Caller) -> None:
+def test_a_day_of_the_report_is_too_early_and_today_does_not_exist_yet(caller: Caller) -> None:
     report_id = caller.report()["report_id"]
     for too_early in (date(2024, 2, 25), date(2020, 1, 1)):
         answer = caller.increment(report_id, too_early)
@@ -162,14 +164,14 @@ def test_a_day_in_the_report_is_too_early_and_today_is_not_there_yet(caller: Cal
         }
 
 
-def test_the_clock_moves_on(caller: Caller) -> None:
+def test_an_increment_appears_when_its_day_is_over(caller: Caller) -> None:
     report_id = caller.report()["report_id"]
     assert caller.increment(report_id, D)["status"] == "NOT FOUND"
     caller.simulator.today = D + timedelta(days=1)
     assert caller.increment(report_id, D)["status"] == "SUCCESS"
 
 
-def test_a_later_day_may_need_a_fresh_report(caller: Caller) -> None:
+def test_a_later_day_can_need_a_new_report(caller: Caller) -> None:
     caller.simulator.later_days = False
     old = caller.report()["report_id"]
     caller.simulator.today = D + timedelta(days=1)
@@ -181,7 +183,7 @@ def test_a_later_day_may_need_a_fresh_report(caller: Caller) -> None:
     assert caller.increment(fresh, D)["status"] == "SUCCESS"
 
 
-def test_without_x_project_the_files_lie_elsewhere(caller: Caller) -> None:
+def test_without_x_project_the_files_have_other_addresses(caller: Caller) -> None:
     del caller.headers["X-Project"]
     report = caller.report()
     key = caller.key(report["s3_path"]["user_order_log"])
@@ -194,7 +196,9 @@ def test_without_x_project_the_files_lie_elsewhere(caller: Caller) -> None:
     ("header", "value", "status"),
     [("X-API-KEY", "wrong", 403), ("X-API-KEY", None, 401), ("X-Nickname", None, 401)],
 )
-def test_strangers_are_refused(caller: Caller, header: str, value: str | None, status: int) -> None:
+def test_calls_with_wrong_headers_are_refused(
+    caller: Caller, header: str, value: str | None, status: int
+) -> None:
     caller.headers = {k: v for k, v in caller.headers.items() if k != header}
     caller.headers |= {header: value} if value else {}
     for method, path in (("POST", "/generate_report"), ("GET", "/get_report")):
@@ -203,7 +207,7 @@ def test_strangers_are_refused(caller: Caller, header: str, value: str | None, s
         assert answer.json()["error"]
 
 
-def test_what_it_does_not_know_is_refused(caller: Caller) -> None:
+def test_unknown_ids_and_dates_are_refused(caller: Caller) -> None:
     report_id = caller.report()["report_id"]
     assert caller.call("GET", "/get_report", task_id="unknown").status_code == 404
     unknown = caller.call("GET", "/get_increment", report_id="unknown", date="2024-03-03T00:00:00")
@@ -212,7 +216,7 @@ def test_what_it_does_not_know_is_refused(caller: Caller) -> None:
     assert malformed.status_code == 400
 
 
-def test_it_can_be_told_to_forget_what_was_asked_for(caller: Caller) -> None:
+def test_it_can_forget_all_reports_and_increments(caller: Caller) -> None:
     report_id = caller.report()["report_id"]
     day = D - timedelta(days=1)
     caller.increment(report_id, day)
@@ -224,9 +228,7 @@ def test_it_can_be_told_to_forget_what_was_asked_for(caller: Caller) -> None:
     assert caller.read(again["data"]["s3_path"]["user_order_log_inc"]) != b"once more"
 
 
-def test_tasks_and_files_are_remembered_over_a_restart(
-    caller: Caller, simulator: Simulator
-) -> None:
+def test_tasks_and_files_survive_a_restart(caller: Caller, simulator: Simulator) -> None:
     report = caller.report()
     paths = caller.increment(report["report_id"], date(2024, 3, 3))["data"]["s3_path"]
     before = caller.read_all(paths)
@@ -258,7 +260,7 @@ class TestGivenFiles:
         paths = caller.increment(report["report_id"], date(2024, 2, 25))["data"]["s3_path"]
         assert caller.read(paths["user_order_log_inc"]) == b"the first increment"
 
-    def test_a_day_that_is_not_given_is_not_there_until_it_is(
+    def test_a_day_does_not_exist_until_its_file_is_given(
         self, caller: Caller, files: GivenFiles
     ) -> None:
         report_id = caller.report()["report_id"]
@@ -268,7 +270,7 @@ class TestGivenFiles:
         files.increments[date(2024, 2, 26)] = b"late"
         assert caller.increment(report_id, date(2024, 2, 26))["status"] == "SUCCESS"
 
-    def test_a_day_can_be_redelivered_at_its_address(
+    def test_a_day_can_be_delivered_again_at_its_address(
         self, caller: Caller, simulator: Simulator
     ) -> None:
         report = caller.report()
@@ -282,7 +284,7 @@ class TestGivenFiles:
         assert caller.read(report["s3_path"]["user_order_log"]) == b"another report"
 
 
-def test_an_incomplete_day_is_delivered_again_whole(
+def test_an_incomplete_day_is_delivered_again_complete(
     caller: Caller, files: GeneratedOrders, simulator: Simulator
 ) -> None:
     day = date(2024, 3, 3)
@@ -300,7 +302,7 @@ def test_an_incomplete_day_is_delivered_again_whole(
 class TestFaults:
     """What goes wrong on request."""
 
-    def test_a_status_with_its_headers_as_often_as_asked(self, caller: Caller) -> None:
+    def test_a_status_with_headers_for_a_number_of_calls(self, caller: Caller) -> None:
         caller.simulator.faults.add(
             Fault("/generate_report", 502, "<html>", headers={"Retry-After": "1"}, times=2)
         )
@@ -333,7 +335,7 @@ class TestFaults:
         with pytest.raises(requests.exceptions.ChunkedEncodingError):
             caller.call("POST", "/generate_report")
 
-    def test_json_that_is_none(self, caller: Caller) -> None:
+    def test_an_answer_that_is_no_json(self, caller: Caller) -> None:
         caller.simulator.faults.add(Fault("/get_report", 200, '{"task_id":', times=None))
         for _ in range(3):
             with pytest.raises(requests.JSONDecodeError):

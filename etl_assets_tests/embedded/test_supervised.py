@@ -30,14 +30,14 @@ def start(folder: Path) -> tuple[Supervised, int]:
     return server, int(wait_until((folder / "stubborn.log").read_text))
 
 
-def test_a_server_that_does_not_end_is_killed_with_all_that_it_has_started(tmp_path: Path) -> None:
+def test_a_server_that_does_not_end_is_killed_with_its_children(tmp_path: Path) -> None:
     server, child = start(tmp_path)
     assert lives(child)
     server.stop()
     wait_until(lambda: not lives(child))
 
 
-def test_an_orphan_that_does_not_end_is_killed_likewise_by_the_next_start(tmp_path: Path) -> None:
+def test_an_orphan_that_does_not_end_is_killed_by_the_next_start(tmp_path: Path) -> None:
     server, child = start(tmp_path)
     supervisor, _ = supervisor_and_server(tmp_path / "stubborn.lock")
     os.kill(supervisor, signal.SIGKILL)
@@ -60,7 +60,7 @@ def test_a_server_that_does_not_become_ready_is_stopped(
     wait_until(lambda: not lives(child))
 
 
-def test_a_server_that_has_ended_is_not_waited_for(tmp_path: Path) -> None:
+def test_the_wait_for_a_server_ends_when_the_server_has_ended(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "print('out of order')"]
     server = Supervised.start("broken", command, folder=tmp_path, stop=())
     with pytest.raises(ServerFailed, match=r"ended by itself(.|\n)*out of order"):

@@ -78,7 +78,7 @@ def adopted_from(pipeline: Pipeline) -> list[tuple[object, ...]]:
 # --- Which rows are adopted -----------------------------------------------------------------------
 
 
-def test_raw_rows_where_they_are_still_there_and_facts_elsewhere(
+def test_days_are_adopted_from_raw_rows_if_there_are_any_and_else_from_facts(
     etl: Etl, pipeline: Pipeline, old: OldPipeline
 ) -> None:
     before = old.contents()
@@ -93,7 +93,7 @@ def test_raw_rows_where_they_are_still_there_and_facts_elsewhere(
     assert old.contents() == before
 
 
-def test_days_that_were_loaded_from_the_source_are_left_alone(
+def test_days_that_were_loaded_from_the_source_are_not_adopted(
     etl: Etl, pipeline: Pipeline, old: OldPipeline
 ) -> None:
     pipeline.load(MONDAY)
@@ -105,7 +105,7 @@ def test_days_that_were_loaded_from_the_source_are_left_alone(
     pipeline.holds(holding(pipeline.files, MONDAY, TUESDAY) | {LAST_WEEK: SUMMED_UP})
 
 
-def test_again_it_has_nothing_to_do_until_the_old_rows_change(
+def test_a_second_adoption_does_nothing_until_the_old_rows_change(
     etl: Etl, pipeline: Pipeline, old: OldPipeline
 ) -> None:
     etl("adopt")
@@ -120,7 +120,7 @@ def test_again_it_has_nothing_to_do_until_the_old_rows_change(
     assert etl("adopt").stdout.startswith("Adopted 2024-02-19: 2 orders of 2 rows")
 
 
-def test_a_range_of_days(etl: Etl, pipeline: Pipeline, old: OldPipeline) -> None:
+def test_a_range_of_days_can_be_adopted(etl: Etl, pipeline: Pipeline, old: OldPipeline) -> None:
     assert "is after --to" in etl("adopt", "--from", TUESDAY, "--to", MONDAY, code=2).stderr
     etl("adopt", "--to", MONDAY - timedelta(days=1))
     pipeline.holds({LAST_WEEK: SUMMED_UP})
@@ -128,7 +128,7 @@ def test_a_range_of_days(etl: Etl, pipeline: Pipeline, old: OldPipeline) -> None
     pipeline.holds({LAST_WEEK: SUMMED_UP, MONDAY: RAW_ROWS})
 
 
-def test_raw_rows_are_not_taken_if_facts_have_more(
+def test_raw_rows_are_not_used_if_the_facts_have_more_sales(
     etl: Etl, pipeline: Pipeline, old: OldPipeline
 ) -> None:
     old.query("DELETE FROM staging.user_order_log WHERE customer_id = 8")
@@ -140,13 +140,17 @@ def test_raw_rows_are_not_taken_if_facts_have_more(
     pipeline.holds({MONDAY: adopted(MONDAY, *facts)})
 
 
-def test_raw_rows_of_a_day_without_facts(etl: Etl, pipeline: Pipeline, old: OldPipeline) -> None:
+def test_raw_rows_of_a_day_without_facts_are_adopted(
+    etl: Etl, pipeline: Pipeline, old: OldPipeline
+) -> None:
     old.query("TRUNCATE mart.f_sales")
     etl("adopt")
     pipeline.holds({MONDAY: RAW_ROWS})
 
 
-def test_a_date_id_at_any_time_of_day(etl: Etl, pipeline: Pipeline, old: OldPipeline) -> None:
+def test_a_date_id_can_be_any_time_of_its_day(
+    etl: Etl, pipeline: Pipeline, old: OldPipeline
+) -> None:
     old.query("TRUNCATE staging.user_order_log, mart.d_calendar")
     old.query("UPDATE mart.f_sales SET date_id = date_id + 86399")
     etl("adopt", "--from", LAST_WEEK, "--to", LAST_WEEK)
@@ -184,7 +188,7 @@ def test_equal_facts_are_duplicates(etl: Etl, pipeline: Pipeline, doubled: OldPi
     pipeline.holds({LAST_WEEK: adopted(LAST_WEEK, *facts)})
 
 
-def test_equal_facts_are_orders_if_asked_for(
+def test_equal_facts_are_separate_orders_with_keep_duplicates(
     etl: Etl, pipeline: Pipeline, doubled: OldPipeline
 ) -> None:
     doubled.query("TRUNCATE staging.user_order_log")
@@ -216,7 +220,7 @@ def test_facts_that_cannot_be_orders_are_in_quarantine(
 
 
 @pytest.mark.parametrize("with_foreign_keys", [True, False])
-def test_facts_that_refer_to_the_dimensions_own_ids(
+def test_facts_can_refer_to_the_dimensions_own_ids(
     etl: Etl, pipeline: Pipeline, old: OldPipeline, *, with_foreign_keys: bool
 ) -> None:
     old.refer_by_serial_ids(with_foreign_keys=with_foreign_keys)
@@ -224,7 +228,7 @@ def test_facts_that_refer_to_the_dimensions_own_ids(
     pipeline.holds({LAST_WEEK: SUMMED_UP})
 
 
-def test_a_foreign_key_decides_which_of_two_ids_is_meant(
+def test_a_foreign_key_decides_which_id_facts_refer_to(
     etl: Etl, pipeline: Pipeline, old: OldPipeline
 ) -> None:
     # Now each source id of a member is also the table's own id of another member.
@@ -293,13 +297,13 @@ def test_the_planner_loads_adopted_days_that_the_source_has(
 
 
 @pytest.mark.usefixtures("old")
-def test_adopted_days_are_no_objects_of_the_source(etl: Etl, pipeline: Pipeline) -> None:
+def test_adopted_days_are_not_checked_for_redeliveries(etl: Etl, pipeline: Pipeline) -> None:
     etl("adopt")
     assert pipeline.source.redelivered([LAST_WEEK, MONDAY]).etags == {}
 
 
 @pytest.mark.usefixtures("old")
-def test_the_mart_is_made_anew_with_adopted_days(
+def test_a_rebuilt_mart_has_the_adopted_days(
     etl: Etl, pipeline: Pipeline, environment: pytest.MonkeyPatch
 ) -> None:
     assert f"To have them too: ETL_START_DATE={LAST_WEEK}" in etl("adopt").stderr
@@ -311,7 +315,7 @@ def test_the_mart_is_made_anew_with_adopted_days(
 
 
 @pytest.mark.usefixtures("old")
-def test_status_tells_where_a_day_was_adopted_from(etl: Etl, pipeline: Pipeline) -> None:
+def test_status_shows_the_table_that_a_day_was_adopted_from(etl: Etl, pipeline: Pipeline) -> None:
     pipeline.load(TUESDAY)
     etl("adopt")
     shown = etl("status").stdout
@@ -320,7 +324,7 @@ def test_status_tells_where_a_day_was_adopted_from(etl: Etl, pipeline: Pipeline)
     assert "tester" not in shown.partition("object 1:")[2].partition("\n")[0]
 
 
-def test_what_is_usual_is_not_learnt_from_adopted_days(
+def test_adopted_days_do_not_count_for_the_usual_number_of_orders(
     etl: Etl, pipeline: Pipeline, doubled: OldPipeline
 ) -> None:
     for weeks in (2, 3):
@@ -330,7 +334,7 @@ def test_what_is_usual_is_not_learnt_from_adopted_days(
 
 
 @pytest.mark.usefixtures("old")
-def test_all_of_it_or_nothing(etl: Etl, pipeline: Pipeline) -> None:
+def test_a_failed_check_leaves_nothing_adopted(etl: Etl, pipeline: Pipeline) -> None:
     pipeline.query(
         "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
         f" RETURN CASE WHEN new.date_id < etl.date_id('{MONDAY}') THEN new END; END $$;"
@@ -358,7 +362,7 @@ def test_ctrl_c_leaves_nothing_half_adopted(etl: Etl, pipeline: Pipeline, old: O
 
 
 @pytest.mark.usefixtures("old")
-def test_of_a_day_that_is_loaded_at_the_same_time_the_source_wins(pipeline: Pipeline) -> None:
+def test_a_load_of_the_same_day_from_the_source_wins(pipeline: Pipeline) -> None:
     old = OldDatabase(OldDatabaseSettings.read().url)
     with ThreadPoolExecutor() as pool:
         with pipeline.warehouse.session() as connection, writing(connection):
@@ -375,7 +379,7 @@ def test_of_a_day_that_is_loaded_at_the_same_time_the_source_wins(pipeline: Pipe
 # --- The old database -----------------------------------------------------------------------------
 
 
-def test_the_old_database_cannot_be_written_to(old: OldPipeline) -> None:
+def test_the_old_database_is_read_only(old: OldPipeline) -> None:
     opened = OldDatabase(OldDatabaseSettings.read().url, retry_seconds=0)
     with pytest.raises(EtlError, match="The old database says: cannot execute DELETE in a read-"):
         opened.run(lambda connection: connection.execute("DELETE FROM mart.f_sales"))
@@ -418,14 +422,16 @@ def test_its_password_is_shown_nowhere(
         ),
     ],
 )
-def test_what_is_no_old_database_is_refused(
+def test_a_database_that_is_no_old_one_is_refused(
     etl: Etl, old: OldPipeline, change: str, message: str
 ) -> None:
     old.query(change)
     assert message in etl("adopt", code=1).stderr
 
 
-def test_an_empty_old_database(etl: Etl, pipeline: Pipeline, old: OldPipeline) -> None:
+def test_an_empty_old_database_has_no_days_to_adopt(
+    etl: Etl, pipeline: Pipeline, old: OldPipeline
+) -> None:
     old.query("TRUNCATE mart.f_sales, mart.d_calendar, staging.user_order_log")
     assert etl("adopt").stdout == "Nothing to adopt\n"
     pipeline.holds({})

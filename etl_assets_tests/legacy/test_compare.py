@@ -108,7 +108,7 @@ def test_facts_that_refer_to_the_dimensions_own_ids(etl: Etl, same: OldPipeline)
     assert json.loads(etl("compare", "--json").stdout) == []
 
 
-def test_duplicates_within_facts_orders_collapsed_and_a_view_that_multiplies(
+def test_grouped_facts_and_a_view_that_multiplies_are_explained(
     etl: Etl, open_pipeline: OpenPipeline, make_old: MakeOld
 ) -> None:
     orders = (
@@ -150,14 +150,14 @@ def test_duplicates_within_facts_orders_collapsed_and_a_view_that_multiplies(
     assert json.loads(etl("compare", "--unexplained", "--json").stdout) == []
 
 
-def test_duplicates_as_facts(etl: Etl, same: OldPipeline) -> None:
+def test_duplicates_as_facts_are_explained(etl: Etl, same: OldPipeline) -> None:
     same.query(REPEAT, MONDAY)
     found = differences(etl)
     assert of_day(MONDAY, found)["rows"] == (4, 2, "duplicates as facts (+2)")
     assert found[f"week {MONDAY}", "new_customers_count"] == (0, 1, "duplicates as facts (+2)")
 
 
-def test_refunds_counted_as_sales(etl: Etl, same: OldPipeline) -> None:
+def test_refunds_counted_as_sales_are_explained(etl: Etl, same: OldPipeline) -> None:
     same.query(COUNT_REFUNDS_AS_SALES)
     found = differences(etl)
     assert of_day(TUESDAY, found) == {
@@ -167,7 +167,7 @@ def test_refunds_counted_as_sales(etl: Etl, same: OldPipeline) -> None:
     assert found[f"week {MONDAY}", "customers_refunded"] == (0, 1, "refunds counted as sales (-1)")
 
 
-def test_duplicates_of_refunds_and_a_quantity_that_is_never_negative(
+def test_duplicates_of_refunds_with_positive_quantities_are_explained(
     etl: Etl, same: OldPipeline
 ) -> None:
     same.query("UPDATE mart.f_sales SET quantity = abs(quantity)")
@@ -179,7 +179,7 @@ def test_duplicates_of_refunds_and_a_quantity_that_is_never_negative(
     }
 
 
-def test_what_is_not_known_of_old_pipelines_is_unexplained(etl: Etl, same: OldPipeline) -> None:
+def test_differences_without_a_known_cause_are_unexplained(etl: Etl, same: OldPipeline) -> None:
     same.query("UPDATE mart.f_sales SET item_id = 4 WHERE customer_id = 7")
     same.query("UPDATE mart.f_sales SET payment_amount = 51 WHERE payment_amount = 50")
     found = differences(etl, "--unexplained")
@@ -207,13 +207,15 @@ def test_what_is_not_known_of_old_pipelines_is_unexplained(etl: Etl, same: OldPi
 
 
 @pytest.mark.usefixtures("same")
-def test_nothing_to_compare_is_no_success(etl: Etl) -> None:
+def test_without_days_to_compare_it_fails(etl: Etl) -> None:
     asked_for = ("compare", "--from", MONDAY - timedelta(days=9))
     assert "nothing to compare" in etl(*asked_for, "--to", MONDAY - timedelta(1), code=1).stderr
     assert "is after --to" in etl(*asked_for, "--to", MONDAY - timedelta(10), code=2).stderr
 
 
-def test_amounts_that_differ_without_changing_the_sum(etl: Etl, same: OldPipeline) -> None:
+def test_amounts_that_differ_without_changing_the_sum_are_reported(
+    etl: Etl, same: OldPipeline
+) -> None:
     same.query(
         "UPDATE mart.f_sales SET payment_amount = 150 - payment_amount WHERE date_id = %s", 20240226
     )
@@ -226,7 +228,7 @@ def test_amounts_that_differ_without_changing_the_sum(etl: Etl, same: OldPipelin
     )
 
 
-def test_days_that_only_one_of_the_two_has(etl: Etl, same: OldPipeline) -> None:
+def test_days_of_only_one_database_are_reported(etl: Etl, same: OldPipeline) -> None:
     same.query("UPDATE mart.f_sales SET date_id = 20240228 WHERE date_id = 20240227")
     same.query("INSERT INTO mart.d_calendar VALUES (20240228, '2024-02-28')")
     found = differences(etl)
@@ -239,7 +241,7 @@ def test_days_that_only_one_of_the_two_has(etl: Etl, same: OldPipeline) -> None:
     assert "Figures that differ: 0" in etl("compare", "--to", MONDAY).stdout
 
 
-def test_adopted_days_equal_the_old_ones_but_for_quarantine(
+def test_adopted_days_equal_the_old_ones_except_for_quarantine(
     etl: Etl, same: OldPipeline, pipeline: Pipeline
 ) -> None:
     pipeline.query("DELETE FROM etl.load")
@@ -278,7 +280,7 @@ def test_a_view_that_takes_too_long_is_not_compared(
     assert "Unexplained: 0" in shown.stdout
 
 
-def test_a_view_that_shows_something_else(etl: Etl, same: OldPipeline) -> None:
+def test_a_view_that_differs_from_its_facts_is_unexplained(etl: Etl, same: OldPipeline) -> None:
     same.query(VIEW)
     assert differences(etl, "--unexplained") == {
         (f"week {MONDAY}", "returning_customers_count"): (
@@ -289,14 +291,16 @@ def test_a_view_that_shows_something_else(etl: Etl, same: OldPipeline) -> None:
     }
 
 
-def test_it_says_which_of_the_two_can_not_be_read(etl: Etl, same: OldPipeline) -> None:
+def test_the_error_names_the_database_that_cannot_be_read(etl: Etl, same: OldPipeline) -> None:
     same.query("ALTER TABLE mart.f_sales RENAME TO sales")
     same.query("CREATE VIEW mart.f_sales AS SELECT *, 1 / (id - id) AS price FROM mart.sales")
     lines = etl("compare", code=1).stderr.splitlines()
     assert lines == ["Comparing …", "The old database says: DivisionByZero (SQLSTATE 22012)"]
 
 
-def test_as_csv_and_as_tables(etl: Etl, same: OldPipeline, environment: pytest.MonkeyPatch) -> None:
+def test_it_prints_csv_and_tables(
+    etl: Etl, same: OldPipeline, environment: pytest.MonkeyPatch
+) -> None:
     same.query(COUNT_REFUNDS_AS_SALES)
     listed = list(csv.DictReader(io.StringIO(etl("compare", "--csv", code=1).stdout)))
     assert listed[1] == {
@@ -315,7 +319,7 @@ def test_as_csv_and_as_tables(etl: Etl, same: OldPipeline, environment: pytest.M
     assert "exclude each other" in etl("compare", "--csv", "--json", code=2).stderr
 
 
-def test_all_that_differs_in_the_real_files_is_explained(
+def test_all_differences_in_the_real_files_are_explained(
     etl: Etl, open_pipeline: OpenPipeline, make_old: MakeOld, real_files: RealFiles
 ) -> None:
     report, increments = real_files.report, real_files.increments
