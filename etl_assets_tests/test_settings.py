@@ -1,4 +1,4 @@
-"""The configuration: what is missing or malformed is said in one line each, without its value."""
+"""The configuration: each missing or malformed variable gets one line, without its value."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -62,7 +62,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.Monke
 
 
 def complaint(*settings: type) -> str:
-    """Return what is wrong with the environment; it holds no secret."""
+    """Return the complaint about the environment, and check that it has no secret."""
     with pytest.raises(ConfigurationError) as refusal:
         require(*(settings or SETTINGS))
     message = str(refusal.value)
@@ -153,7 +153,7 @@ def test_a_part_requires_its_own_variables_only(environment: pytest.MonkeyPatch)
 def test_the_environment_wins_over_the_file(
     environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    # Set before: then it is taken back, which what the file sets would not be.
+    # Set the variable first: then monkeypatch restores it, also after the file has set it.
     environment.setenv("REPORT_API_COHORT", "")
     environment.delenv("REPORT_API_COHORT")
     (tmp_path / ".env").write_text("REPORT_API_COHORT=42\nREPORT_API_NICKNAME=of-the-file\n")

@@ -1,4 +1,4 @@
-"""What the tests of each resource need: what an error says, and a pipeline of one order a day."""
+"""Helpers of the clients' tests: checks of error messages, and a pipeline of one order a day."""
 
 import socket
 import traceback
@@ -19,7 +19,7 @@ from etl_assets_tests.support.pipeline import Pipeline
 
 
 def message_without(error: pytest.ExceptionInfo[BaseException], *secrets: str) -> str:
-    """Return what an error says; no secret is in it, nor in its traceback."""
+    """Return an error's message, and check that no secret is in it or in its traceback."""
     whole = "".join(traceback.format_exception(error.value))
     for secret in secrets:
         assert secret not in whole
@@ -44,7 +44,7 @@ def pipeline(open_pipeline: OpenPipeline) -> Pipeline:
 
 @dataclass
 class Address:
-    """The warehouse's address, to be got wrong."""
+    """The warehouse's address, of which `but` changes parts."""
 
     url: str
 

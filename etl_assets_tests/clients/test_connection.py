@@ -1,6 +1,6 @@
-"""A connection's settings: its own, whatever the environment, role, database or address say.
+"""A connection has its own settings, whatever the environment, role, database or address set.
 
-The names in every file are Cyrillic: read or written in another encoding they are others.
+The names in every file are Cyrillic, so another encoding on reading or writing would change them.
 """
 
 import os
@@ -68,12 +68,12 @@ ODD = {
 }
 
 Odd = Callable[[str], AbstractContextManager[None]]
-"""Makes the settings of a variable's address `ODD` for a while."""
+"""A context manager that gives the sessions of a variable's address the settings `ODD`."""
 
 
 @dataclass
 class Oddly:
-    """The places that a session's settings come from."""
+    """Puts odd settings into the places that a session's settings come from."""
 
     environment: pytest.MonkeyPatch
     folder: Path
@@ -144,7 +144,7 @@ def odd(
     tmp_path: Path,
 ) -> Odd:
     pipeline.files.increments[TUESDAY] = csv_file(order(TUESDAY))
-    # The owner of all databases may say what a role or a database sets.
+    # The owner of all databases may change the settings of a role or a database.
     oddly = Oddly(environment, tmp_path, pipeline.owners_url)
     return getattr(oddly, f"by_{request.param}")
 

@@ -1,6 +1,6 @@
-"""The object store when it fails.
+"""Failures of the object store.
 
-What a real one never answers, the simulator does in its place.
+The simulator gives those answers that a real store never gives.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ from etl_assets_tests.support.store_proxy import StoreProxy, proxy_of
 
 @pytest.fixture
 def store(environment: pytest.MonkeyPatch) -> ObjectStore:
-    del environment  # set up, and not to be changed
+    del environment  # the fixture is needed, its value is not
     return ObjectStore(ObjectStoreSettings.read(), retry_seconds=0)
 
 
@@ -98,7 +98,7 @@ def test_a_store_that_cannot_be_reached_is_unavailable(environment: pytest.Monke
 
 @pytest.fixture
 def faulty_store(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
-    """A store that is the simulator, for the answers that its faults give."""
+    """A client whose store is the simulator, which answers with its faults."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", pipeline.simulator.url)
     return ObjectStore(ObjectStoreSettings.read(), retry_seconds=5)
 
@@ -140,7 +140,7 @@ def large_object(services: EmbeddedServices) -> str:
 def cut_store(
     environment: pytest.MonkeyPatch, services: EmbeddedServices, large_object: str
 ) -> Iterator[tuple[ObjectStore, StoreProxy]]:
-    """A store that breaks off in the second chunk, once."""
+    """A store that breaks off once, in the second chunk."""
     with proxy_of(services.object_store.endpoint_url) as proxy:
         environment.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
         path = large_object.removeprefix("s3:/")

@@ -1,7 +1,7 @@
-"""Faults of the report API and of the object store, as a run of the job meets them.
+"""Faults of the report API and of the object store during a run of the job.
 
-What passes is ridden out; what does not ends the run at once, saying the cause and what to do.
-Either way nothing is half loaded, and the next run loads the day.
+The run tries again after a transient fault. A permanent fault ends it at once, with a message that
+says the cause and what to do. In both cases nothing is half loaded, and the next run loads the day.
 """
 
 import json
@@ -59,9 +59,9 @@ def strike(pipeline: Pipeline, proxy: StoreProxy, fault: Fault) -> None:
 def fails_and_then_loads(
     pipeline: Pipeline, proxy: StoreProxy, *messages: str
 ) -> list[tuple[str, str]]:
-    """Check that a run of Tuesday fails, saying so, and changes nothing; the next one loads it.
+    """Check that a run of Tuesday fails with these messages and changes nothing.
 
-    Returns what the run that fails has asked for: method and path.
+    Then check that the next run loads the day. Return the calls of the failed run: method and path.
     """
     error = pipeline.fail(TUESDAY).error
     asked = [(call.method, call.path) for call in (*pipeline.simulator.calls, *proxy.calls)]
@@ -75,7 +75,7 @@ def fails_and_then_loads(
     return asked
 
 
-# --- What passes ----------------------------------------------------------------------------------
+# --- Faults that pass -----------------------------------------------------------------------------
 
 
 def test_a_run_survives_transient_faults_of_the_api(pipeline: Pipeline, proxy: StoreProxy) -> None:
@@ -113,7 +113,7 @@ def test_a_run_survives_transient_faults_of_the_store(
     assert proxy.methods() == ["HEAD"] * 4 + ["GET"] * 7
 
 
-# --- What passes, and takes too long to -----------------------------------------------------------
+# --- Faults that pass too late --------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("impatient")
@@ -160,17 +160,17 @@ def test_a_run_gives_up_a_report_that_is_never_ready_and_the_next_polls_it_on(
     assert calls(pipeline, "/generate_report") == 1
 
 
-# --- What does not pass ---------------------------------------------------------------------------
+# --- Faults that do not pass ----------------------------------------------------------------------
 
 
 def answer(body: object, status: int = 200) -> Fault:
-    """Return an answer of the API when it is asked for an increment."""
+    """Return a fault: an answer of the API to a request for an increment."""
     text = body if isinstance(body, str) else json.dumps(body)
     return Fault("/get_increment", status=status, body=text, times=None)
 
 
 def store_answer(method: str, status: int, code: str = "") -> Fault:
-    """Return an answer of the store when it is asked for the increment's file."""
+    """Return a fault: an answer of the store to a request for the increment's file."""
     body = s3_error(code) if code else ""
     return Fault(INCREMENT_FILE, method=method, status=status, body=body, times=None)
 

@@ -1,4 +1,4 @@
-"""The proxy of the environment, where it is wrong."""
+"""A wrong proxy in the environment."""
 
 import pytest
 from pydantic import SecretStr

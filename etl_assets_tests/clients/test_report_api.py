@@ -1,4 +1,4 @@
-"""The report API when it fails: real answers of the simulator."""
+"""Failures of the report API, which the simulator really answers."""
 
 import json
 import time
@@ -23,7 +23,7 @@ def report_id(pipeline: Pipeline) -> str:
 
 
 def ask(report_id: str, **options: Any) -> Increment | NotFound:
-    """Ask for Tuesday's increment."""
+    """Request Tuesday's increment."""
     options = {"retry_seconds": 5} | options
     return ReportApi(ReportApiSettings.read(), **options).get_increment(report_id, TUESDAY)
 

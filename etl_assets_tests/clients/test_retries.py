@@ -1,4 +1,4 @@
-"""The one retry layer: what passes is tried again for a while, anything else is not."""
+"""The retry layer: it tries transient faults again for a while, and no others."""
 
 import time
 
@@ -9,7 +9,7 @@ from etl_assets.errors import EtlError, ServiceUnavailable
 
 
 class Faulty:
-    """Fails so many times, then returns its argument; knows when it was called."""
+    """Fails a number of times, then returns its argument; records the times of its calls."""
 
     def __init__(self, *faults: Exception) -> None:
         self.faults = list(faults)

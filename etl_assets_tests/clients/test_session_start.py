@@ -1,4 +1,4 @@
-"""Why a session could not be opened: the same in every language, and through a pooler."""
+"""The reasons why a session could not be opened, in every language and through a pooler."""
 
 import time
 from contextlib import closing

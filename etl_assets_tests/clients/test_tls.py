@@ -1,4 +1,4 @@
-"""TLS to the warehouse, the object store and the report API: honoured, and never silently off."""
+"""TLS to the warehouse, the object store and the report API: checked, and never silently off."""
 
 import os
 import re
@@ -60,7 +60,7 @@ def pipeline(open_pipeline: OpenPipeline, environment: pytest.MonkeyPatch) -> Pi
 
 @dataclass
 class Service:
-    """The report API or the object store: its address without TLS, and the settings about it."""
+    """The report API or the object store: its address without TLS, and its settings."""
 
     url: str
     variable: str
@@ -100,7 +100,7 @@ def service(
 
 
 def refusal(ask: Callable[[], object]) -> str:
-    """Return why it is refused at once: what is tried again ends as `ServiceUnavailable`."""
+    """Return the error of a permanent refusal; a transient fault would be `ServiceUnavailable`."""
     with pytest.raises(EtlError) as error:
         ask()
     assert not isinstance(error.value, ServiceUnavailable)
@@ -168,7 +168,7 @@ def test_a_handshake_that_breaks_off_is_tried_again(service: Service) -> None:
 
 @contextmanager
 def closing_server() -> Generator[int]:
-    """Start a server that closes every connection without a word, after the first byte."""
+    """Start a server that closes every connection after the first byte, without an answer."""
     with socket.create_server((HOST, 0)) as server, ThreadPoolExecutor(1) as pool:
 
         def close_all() -> None:
@@ -203,7 +203,7 @@ def test_a_webhook_of_an_unknown_authority_is_refused_at_once(
 
 @pytest.fixture
 def encrypted(services: EmbeddedServices, authority: trustme.CA) -> Iterator[str]:
-    """The URL of a database on a server that takes nothing but TLS."""
+    """The URL of a database on a server that accepts only TLS."""
     with tls_in_front_of(services.postgres.url("postgres"), authority) as url:
         yield url
 

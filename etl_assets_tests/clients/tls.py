@@ -1,4 +1,4 @@
-"""TLS in front of the servers that tests run on, with certificates of the tests' own authority."""
+"""TLS in front of the tests' servers, with certificates of the tests' own authority."""
 
 import select
 import socket
@@ -15,14 +15,14 @@ import trustme
 HOST = "127.0.0.1"
 
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
-"""What a client of PostgreSQL sends before TLS begins."""
+"""The message that a client of PostgreSQL sends before TLS begins."""
 
 
 @contextmanager
 def tls_in_front_of(url: str, authority: trustme.CA, name: str = HOST) -> Generator[str]:
-    """Start a server that takes nothing but TLS, for one of HTTP or of PostgreSQL.
+    """Start a server that accepts only TLS, in front of a server of HTTP or PostgreSQL.
 
-    It has a certificate for the name. Gives its URL, which is of 127.0.0.1 whatever the name.
+    Yield its URL. The certificate is for `name`, and the address is 127.0.0.1.
     """
     behind = urlsplit(url)
     is_postgres = behind.scheme == "postgresql"
@@ -37,7 +37,7 @@ def tls_in_front_of(url: str, authority: trustme.CA, name: str = HOST) -> Genera
             if is_postgres:
                 assert self.request.recv(8) == _SSL_REQUEST
                 self.request.sendall(b"S")
-            # A client that does not trust us, and one that breaks off.
+            # Clients that do not trust the certificate, and clients that break off.
             with suppress(OSError), context.wrap_socket(self.request, server_side=True) as client:
                 connected.append(client)
                 with socket.create_connection((behind.hostname, behind.port)) as server:
@@ -60,7 +60,7 @@ def tls_in_front_of(url: str, authority: trustme.CA, name: str = HOST) -> Genera
 
 def _forward(client: ssl.SSLSocket, server: socket.socket) -> None:
     while True:
-        # What is decrypted already does not show as readable.
+        # `select` does not report bytes that are decrypted already.
         ready = [client] if client.pending() else select.select([client, server], [], [])[0]
         for each in ready:
             data = each.recv(1 << 16)

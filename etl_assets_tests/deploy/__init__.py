@@ -1,1 +1,1 @@
-"""docker-compose.yml on a real engine: `make compose-e2e`."""
+"""Tests of the deployment files; `make compose-e2e` runs docker-compose.yml on a real engine."""

@@ -1,7 +1,7 @@
-"""A Docker engine of a test's own, and images for it where none can be pulled.
+"""A Docker engine for a test, and images for it, which are built because none can be pulled.
 
-All of it is in one folder, and it changes nothing of the machine: it has no bridge to it and no
-firewall rules, so that containers reach each other and nothing else, and no other engine's images.
+All its files are in one folder. It changes nothing on the machine: it has no bridge to the host and
+no firewall rules, so containers reach only each other. It does not use another engine's images.
 """
 
 import json
@@ -27,7 +27,7 @@ _NEEDED = {"dockerd": "docker.io", "debootstrap": "debootstrap", "iptables": "ip
 
 
 def why_not() -> str | None:
-    """Return why no engine can run here, or None."""
+    """Return the reason why no engine can run here, or None."""
     missing = [package for name, package in _NEEDED.items() if shutil.which(name) is None]
     if missing:
         return f"no engine can be started: apt-get install {' '.join(missing)}"
@@ -42,15 +42,15 @@ def why_not() -> str | None:
 
 
 class Engine:
-    """The engine with the project in it, as from a fresh clone; usable as a context manager."""
+    """The engine with the project as in a fresh clone; a context manager."""
 
     def __init__(self, folder: Path, *profiles: str, **variables: str) -> None:
-        """Describe it.
+        """Configure it; `__enter__` starts it.
 
         Args:
-            folder: where everything of it is.
-            profiles: those of docker-compose.yml.
-            variables: what .env has besides, or in place of, what .env.example has.
+            folder: where all its files are.
+            profiles: the profiles of docker-compose.yml to start.
+            variables: variables of .env that add to, or replace, those of .env.example.
         """
         self._folder = folder
         self._project = folder / "project"
@@ -93,7 +93,7 @@ class Engine:
         self._open.close()
 
     def compose(self, *arguments: str, check: bool = True) -> str:
-        """Run docker compose; return what it prints."""
+        """Run docker compose; return its output."""
         files = (self._project / "docker-compose.yml", HERE / "compose.yaml")
         done = subprocess.run(
             [
@@ -109,24 +109,24 @@ class Engine:
             text=True,
             check=False,
         )
-        # Where a build fails it ends with 0 all the same.
+        # Its exit code is 0 even if a build fails.
         failed = done.returncode or "failed to solve" in done.stderr
         assert not (check and failed), (done.stdout + done.stderr)[-5_000:]
         return done.stdout
 
     def containers(self) -> dict[str, dict[str, Any]]:
-        """Return what the engine says of each service's container."""
+        """Return the state of each service's container, from the engine."""
         lines = self.compose("ps", "--all", "--format=json").splitlines()
         return {each["Service"]: each for each in map(json.loads, lines)}
 
     def is_healthy(self, service: str) -> bool:
-        """Return whether the service's container is."""
+        """Return whether the service's container is healthy."""
         return self.containers()[service]["Health"] == "healthy"
 
     def crash(self, service: str) -> None:
-        """Kill all that runs in a container, and wait until it is on its way back.
+        """Kill all processes of a container, and wait until it restarts.
 
-        Not by `docker kill`: what somebody has killed the engine leaves alone.
+        `docker kill` would not do, because the engine does not restart a container after it.
         """
         self.compose("exec", "-T", service, "sh", "-c", "kill -9 -1", check=False)
         wait_until(lambda: not self.is_healthy(service))
@@ -139,7 +139,7 @@ class Engine:
         shutil.rmtree(self._folder)
 
     def _copy_project(self) -> None:
-        """Copy what a clone would have, and what is not committed yet."""
+        """Copy the files of a clone, with the changes that are not committed yet."""
         listed = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
         files = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
         for name in files.rstrip("\0").split("\0"):
@@ -174,7 +174,7 @@ class Engine:
         stack.callback(server.stop)
 
     def _make_base(self, suite: str) -> None:
-        """Make what stands in for the official Python image: Debian with its own Python."""
+        """Build a replacement for the official Python image: Debian with its own Python."""
         packages = "python3,python3-venv,python3-pip,python-is-python3"
         system = self._base / "system"
         _run("debootstrap", "--variant=minbase", f"--include={packages}", suite, str(system))
@@ -186,7 +186,7 @@ class Engine:
         shutil.rmtree(system)
 
     def _start_index(self, stack: ExitStack) -> None:
-        """Serve what the images install, downloaded as this machine is set up to do it."""
+        """Serve the packages that the images install, downloaded with this machine's settings."""
         index = self._folder / "index"
         index.mkdir()
         pyproject = ROOT / "pyproject.toml"

@@ -18,7 +18,7 @@ VENV = Path(sys.executable).parent
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of the checkout without what running leaves behind, .env among it."""
+    """A copy of the checkout without .env and the files that running it leaves behind."""
     untracked = shutil.ignore_patterns(
         ".*", "__pycache__", "build", "dist", "etl-assets-benchmarks-*", "etl_assets_tests"
     )
@@ -27,7 +27,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def variables(tmp_path: Path) -> dict[str, str]:
-    """An environment that has nothing of the pipeline's, nor of Dagster's instance."""
+    """An environment without the variables of the pipeline and of Dagster's instance."""
     return {
         "PATH": f"{VENV}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
@@ -79,7 +79,7 @@ def test_dagster_starts_in_a_fresh_checkout(
         ) as process,
         requests.Session() as session,
     ):
-        session.trust_env = False  # no proxy of the environment stands in between
+        session.trust_env = False  # the environment's proxy can't reach 127.0.0.1
 
         def loaded_locations() -> list[str]:
             assert process.poll() is None, log.read_text()
@@ -96,7 +96,7 @@ def test_dagster_starts_in_a_fresh_checkout(
 
         try:
             assert wait_until(lambda: loaded_locations() or None) == ["etl_assets"]
-            # What is needed and missing is said by what needs it.
+            # A run that needs a missing setting reports it.
             missing = "WAREHOUSE_URL is not set: set it in the environment or in .env"
             wait_until(lambda: missing in log.read_text() or None)
             process.send_signal(signal.SIGINT)

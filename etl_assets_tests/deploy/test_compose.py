@@ -1,4 +1,4 @@
-"""docker-compose.yml and the Dockerfile: valid in every profile, closed, and running as written."""
+"""docker-compose.yml and the Dockerfile: valid, secured, and running as configured."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ ONE_SHOT = {"migrate", "first-load"}
 
 @pytest.fixture(scope="module")
 def env_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh clone's .env, before anybody has filled it in."""
+    """The .env of a fresh clone, a copy of .env.example."""
     path = tmp_path_factory.mktemp("project") / ".env"
     shutil.copy(ROOT / ".env.example", path)
     return path
@@ -147,7 +147,7 @@ def test_the_services_run_as_configured(stack: Stack) -> None:
 
 @pytest.fixture
 def running(stack: Stack) -> Stack:
-    """The stack with all that a launched run needs."""
+    """The stack with all services that a launched run needs."""
     needed = [["source", "code-location"], ["webserver", "daemon"]]
     for names in needed:
         stack.start(*[name for name in names if name not in stack.running])
@@ -163,7 +163,7 @@ def test_an_orderly_restart_loses_no_run(running: Stack) -> None:
             return run.status
 
         with running.warehouse().session() as connection, writing(connection):
-            # Its turn to write is not before this block ends.
+            # The run can't write before this block ends.
             under_way = running.webserver.launch("order_backfill", "2024-02-05", "2024-02-06")
             wait_until(lambda: status(under_way) is dg.DagsterRunStatus.STARTED)
             running.stop("daemon")
@@ -192,7 +192,7 @@ def test_a_backfill_that_is_killed_with_its_code_location_runs_again(running: St
             wait_until(lambda: run(killed).status is dg.DagsterRunStatus.STARTED)
             running.kill("code-location")
         running.start("code-location")
-        # As the sensor next_increment does when it has been silent for a minute.
+        # The sensor next_increment does this after a minute without events of the run.
         instance.report_run_failed(run(killed))
         wait_until(lambda: run(killed).tags.get(AUTO_RETRY_RUN_ID_TAG))
         again = run(killed).tags[AUTO_RETRY_RUN_ID_TAG]

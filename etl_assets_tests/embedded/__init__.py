@@ -1,1 +1,1 @@
-"""The embedded servers and the simulator, tested on the real things."""
+"""Tests of the embedded servers and the simulator, with real processes."""

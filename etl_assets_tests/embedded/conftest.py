@@ -1,4 +1,4 @@
-"""One S3 server for all tests of this folder: starting and stopping takes it seconds."""
+"""One S3 server for all tests of this folder, because its start and stop take seconds."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ with EmbeddedObjectStore(Path(sys.argv[1])) as store:
 
 @pytest.fixture(scope="session")
 def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose server was killed outright when it had just taken an object."""
+    """A folder whose server was killed by SIGKILL right after it had stored an object."""
     folder = tmp_path_factory.mktemp("object-store")
     with program(PUT, folder) as holder:
         kill_all(holder, folder / "weed.lock")

@@ -1,4 +1,4 @@
-"""Generated orders look like the real ones, and are the same whatever holds the day."""
+"""Generated orders resemble the real ones, and are the same in every report and increment."""
 
 import io
 from collections.abc import Iterable

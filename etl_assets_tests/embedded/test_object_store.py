@@ -1,4 +1,4 @@
-"""The embedded S3 server: credentials that count, and objects that survive."""
+"""The embedded S3 server: it checks credentials, and its objects survive a kill."""
 
 from pathlib import Path
 

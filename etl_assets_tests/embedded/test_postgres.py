@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: who it runs as, what survives, and what is left behind."""
+"""The embedded PostgreSQL: its user, its data after a kill, and the processes that are left."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ with EmbeddedPostgres(Path(sys.argv[1])) as postgres:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that everybody may enter, unlike pytest's own."""
+    """A folder that all users may enter, unlike pytest's own."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -51,7 +51,7 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with data, for those tests that are not about making them."""
+    """A folder with data, for tests that do not need to create them."""
     folder = tmp_path_factory.mktemp("made")
     with EmbeddedPostgres(folder):
         return folder
@@ -59,7 +59,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
-    """A copy of the folder with data; below one that only its owner may enter."""
+    """A copy of the folder with data, below a folder that only its owner may enter."""
     return Path(shutil.copytree(made, tmp_path / "postgres"))
 
 
@@ -174,7 +174,7 @@ def test_root_runs_it_as_nobody(open_folder: Path) -> None:
         psycopg.connect(postgres.url("postgres")).close()
     postgres.delete()
     assert not open_folder.exists()
-    open_folder.mkdir()  # for the fixture to remove
+    open_folder.mkdir()  # the fixture removes it
 
 
 @as_root

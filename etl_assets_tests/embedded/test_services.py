@@ -1,4 +1,4 @@
-"""The three servers together: one folder, one owner, one day, and nothing left behind."""
+"""The three services together: one folder, one owner, one current day, and no processes left."""
 
 import json
 import os
@@ -39,7 +39,7 @@ with EmbeddedServices(Path(sys.argv[1]), rows_per_day=50, report_seconds=0) as s
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose services were killed with `kill -9` while it ran."""
+    """A folder whose services were killed with `kill -9` while they ran."""
     folder = tmp_path_factory.mktemp("services")
     with program(HOLD, folder) as holder:
         with pytest.raises(FolderInUse, match=rf"process {holder.pid} is using it"):

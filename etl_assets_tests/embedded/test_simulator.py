@@ -1,4 +1,4 @@
-"""The simulator answers as the source does, keeps what it was asked for, and fails on request."""
+"""The simulator answers like the source, survives a restart, and fails on request."""
 
 import math
 import time
@@ -19,7 +19,7 @@ D = date(2024, 3, 4)
 
 
 class Caller:
-    """Calls the API as the pipeline does, and reads what it wrote."""
+    """Calls the API like the pipeline, and reads the files that it wrote."""
 
     def __init__(self, simulator: Simulator, store: EmbeddedObjectStore, cohort: str) -> None:
         self.simulator = simulator
@@ -42,7 +42,7 @@ class Caller:
         return self.call("POST", "/generate_report").json()["task_id"]
 
     def report(self, task_id: str | None = None) -> Any:
-        """Poll the task's report, or a new one's, until it is there."""
+        """Poll the report of a task, or of a new one, until it is ready."""
         task_id = task_id or self.task()
         poll = Retrying(
             retry=retry_if_result(lambda answer: answer["status"] == "RUNNING"),
@@ -81,7 +81,7 @@ def simulator(
 def caller(
     simulator: Simulator, store: EmbeddedObjectStore, request: pytest.FixtureRequest
 ) -> Caller:
-    # A cohort of its own keeps a test's files apart from those of others.
+    # Each test has its own cohort, so that its files have their own addresses.
     return Caller(simulator, store, cohort=request.node.name)
 
 
@@ -242,7 +242,7 @@ def test_tasks_and_files_survive_a_restart(caller: Caller, simulator: Simulator)
 
 
 class TestGivenFiles:
-    """Files of a test's own, in a report of its own range."""
+    """Files that a test gives, in a report with its own range of days."""
 
     @pytest.fixture
     def files(self) -> SourceFiles:
@@ -300,7 +300,7 @@ def test_an_incomplete_day_is_delivered_again_complete(
 
 
 class TestFaults:
-    """What goes wrong on request."""
+    """Faults on request."""
 
     def test_a_status_with_headers_for_a_number_of_calls(self, caller: Caller) -> None:
         caller.simulator.faults.add(

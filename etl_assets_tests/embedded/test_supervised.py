@@ -1,4 +1,4 @@
-"""What becomes of a server that does not become ready, or does not end when it is asked to."""
+"""Servers that do not become ready, or do not end after a request to stop."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import pytest
 from etl_assets.embedded.supervised import ServerFailed, Supervised
 from etl_assets_tests.support.processes import PATIENCE_SECONDS, supervisor_and_server, wait_until
 
-# It does not end at SIGTERM, and neither does what it has started.
+# It ignores SIGTERM, and so does its child.
 _STUBBORN = """
 import signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -24,7 +24,7 @@ time.sleep(600)
 
 
 def start(folder: Path) -> tuple[Supervised, int]:
-    """Start one; return it, and the process that it has started."""
+    """Start a stubborn server; return it and the process id of its child."""
     command = [sys.executable, "-c", _STUBBORN]
     server = Supervised.start("stubborn", command, folder=folder, stop=((signal.SIGTERM, 0.1),))
     return server, int(wait_until((folder / "stubborn.log").read_text))
@@ -68,7 +68,7 @@ def test_the_wait_for_a_server_ends_when_the_server_has_ended(tmp_path: Path) ->
 
 
 def lives(process: int) -> bool:
-    """Return whether a process runs; one that nobody has buried does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return ") Z " not in Path(f"/proc/{process}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

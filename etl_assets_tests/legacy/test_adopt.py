@@ -1,4 +1,4 @@
-"""`etl-assets adopt`: the days of an old database, beside those of the source."""
+"""`etl-assets adopt`: the days of an old database, together with those of the source."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -268,7 +268,7 @@ def test_nulls_are_in_quarantine_or_unknown(
     }
 
 
-# --- Beside the source ----------------------------------------------------------------------------
+# --- Together with the source ---------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("old")
