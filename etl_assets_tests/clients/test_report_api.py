@@ -106,7 +106,7 @@ def test_a_redirect_is_not_followed_because_it_would_get_the_key(
 ) -> None:
     target = f"{pipeline.simulator.url}/get_report"
     failing(pipeline, Fault("/get_increment", status=status, headers={"Location": target}))
-    with pytest.raises(UnexpectedAnswer, match=f"answered {status}, which trying again won't"):
+    with pytest.raises(UnexpectedAnswer, match=f"answered {status}, and would answer so again"):
         ask(report_id)
     assert [call.path for call in pipeline.simulator.calls] == ["/get_increment"]
 
