@@ -7,8 +7,9 @@ UPDATE etl.attempt
 SET
     uri = found.uri,
     etag = found.etag
-FROM unnest(%(days)s::date[], %(uris)s::text[], %(etags)s::text[])
-    AS found (partition_day, uri, etag)
+FROM
+    unnest(%(days)s::date[], %(uris)s::text[], %(etags)s::text[])
+        AS found (partition_day, uri, etag)
 WHERE
     attempt.feed = %(feed)s
     AND attempt.run_id = %(run_id)s
