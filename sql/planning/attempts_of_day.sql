@@ -1,8 +1,8 @@
--- The attempts to load a day, with what became of them.
+-- Returns the attempts to load a day, with their outcome.
 --
 -- Parameters: feed (text), day (date), run_lock (integer): the class of the locks of runs.
--- Rows: began_at, ended_at, outcome (null where the run was killed, or has not ended yet), error,
--- uri, etag, run_id, is_running (whether the run holds its lock); the newest last.
+-- Rows: began_at, ended_at, outcome (null if the run was killed or has not ended), error, uri,
+-- etag, run_id, is_running (whether the run holds its lock); the newest last.
 WITH shown AS (
     SELECT pg_locks.objid
     FROM pg_locks

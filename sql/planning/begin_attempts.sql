@@ -1,4 +1,4 @@
--- Records that a run begins to work on days of a feed.
+-- Records that a run begins the days of a feed.
 --
 -- Parameters: feed (text), days (date[]), run_id (text).
 -- Safe to run twice: a run and day has one row, which stays as it is.

@@ -1,9 +1,9 @@
--- Which runs live, and whether they have begun to work on days.
+-- Returns which runs are alive, and which have open attempts.
 --
--- A run that lives holds its lock. After the server has started, the runs that lost theirs take it
--- again within some time; until then none counts as killed.
+-- A live run holds its lock. After a restart of the server the runs take their locks again within
+-- some time; until then no run counts as killed.
 -- Parameters: run_ids (text[]), run_lock (integer): the class of the locks of runs, grace_seconds
--- (how long after the start of the server).
+-- (the time after the start of the server).
 -- Rows: run_id, is_alive, is_open (whether it has an attempt that is not complete).
 WITH shown AS (
     SELECT pg_locks.objid

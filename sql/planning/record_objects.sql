@@ -1,6 +1,6 @@
--- Records which version of which object a run tries to load its days from.
+-- Records the version of the object from which a run tries to load each day.
 --
--- Parameters: feed (text), run_id (text), and side by side days (date[]), uris (text[]), etags
+-- Parameters: feed (text), run_id (text), and in parallel days (date[]), uris (text[]), etags
 -- (text[]).
 -- Safe to run twice: it sets the same values.
 UPDATE etl.attempt
