@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -117,9 +117,9 @@ def print_retention(weeks: list[dict[str, Any]]) -> None:
 def status(day: date | None, as_json: bool) -> None:
     """Show the reports, the last load of each day, and the days that are missing.
 
-    With a DAY, show what happened to it: which object came when, what each load changed, and how
-    many seconds each phase took. Times are UTC. Missing are the days since the oldest report's
-    first that are not loaded.
+    With a DAY, show what happened to it: which tries failed and why, which object came when, what
+    each load changed, and how many seconds each phase took. Times are UTC. Missing are the days
+    since the oldest report's first that are not loaded.
 
     \b
     Examples:
@@ -158,12 +158,19 @@ def _status(as_json: bool) -> None:
 def _status_of_day(day: date, as_json: bool) -> None:
     from etl_assets.cli import output
     from etl_assets.mart.phases import in_order
+    from etl_assets.planning.attempts import attempts_of
 
-    loads = open_warehouse().rows("mart/load_history", {"days": [day]})
+    warehouse = open_warehouse()
+    loads = warehouse.rows("mart/load_history", {"days": [day]})
+    tries = [
+        attempt | {"outcome": attempt["outcome"] or _unfinished(attempt)}
+        for attempt in attempts_of(warehouse, day)
+    ]
     loads = [load | {"seconds": in_order(load["seconds"])} for load in loads]
     if as_json:
-        output.print_json({"partition_day": day, "loads": loads})
+        output.print_json({"partition_day": day, "loads": loads, "attempts": tries})
         return
+    _print_tries(day, [attempt for attempt in tries if attempt["outcome"] != "loaded"])
     if not loads:
         output.print_message(
             f"{day} was never loaded. What to do: etl-assets backfill --from {day} --to {day}"
@@ -181,6 +188,22 @@ def _status_of_day(day: date, as_json: bool) -> None:
         title="The run of each, and the seconds that it took",
         columns=["run_id", *phases],
     )
+
+
+def _unfinished(attempt: Mapping[str, Any]) -> str:
+    return "running" if attempt["is_running"] else "killed"
+
+
+def _print_tries(day: date, tries: Sequence[Mapping[str, Any]]) -> None:
+    """Print the tries that have loaded nothing, and why."""
+    if not tries:
+        return
+    click.echo(f"Tries of {day} that loaded nothing, the newest last:")
+    for attempt in tries:
+        began = f"{attempt['began_at'].astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+        why = f": {attempt['error']}" if attempt["error"] else ""
+        click.echo(f"  {began} {attempt['outcome']} (run {attempt['run_id']}){why}")
+    click.echo()
 
 
 def _print_reports(reports: Sequence[dict[str, Any]]) -> None:

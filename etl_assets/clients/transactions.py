@@ -46,8 +46,6 @@ def copying(connection: Connection) -> Generator[None]:
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", COPYING_LOCK)
-        # It waits for the object store in between.
-        connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield
 
 
@@ -120,7 +118,6 @@ def _keep_shown(
 
     def hold(connection: Connection) -> None:
         with connection.transaction():
-            connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             connection.execute(
                 "SELECT pg_advisory_xact_lock_shared(%s, number) "
                 "FROM unnest(%s::integer[]) AS number",

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -48,9 +48,19 @@ def end(process: "subprocess.Popen[str]", number: signal.Signals, sent: Sent) ->
     sent(process.pid, number)
     _, errors = process.communicate(timeout=SECONDS)
     assert "Traceback" not in errors
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+    wait_until(lambda: not living(process.pid))
     return errors
+
+
+def living(group: int) -> list[str]:
+    """Return the processes of a group, without those that have ended and are not reaped yet."""
+    found: list[str] = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # ended meanwhile
+            state, _, of_group = path.read_text().rpartition(")")[2].split()[:3]
+            if int(of_group) == group and state != "Z":
+                found.append(path.parent.name)
+    return found
 
 
 @contextmanager
@@ -267,7 +277,7 @@ def test_the_demos_source_alone(
 # --- Whatever waits -------------------------------------------------------------------------------
 
 WAITS = {
-    "for a child": "import subprocess; subprocess.Popen(['sleep', '60']).wait()",
+    "for a child": "import subprocess as s; s.Popen(['sleep', '60'], stdout=-3, stderr=-3).wait()",
     "for a thread": "import threading; held = threading.Lock(); held.acquire(); held.acquire()",
     "to read": "import os; os.read(os.pipe()[0], 1)",
 }
@@ -291,4 +301,5 @@ def test_ctrl_c_interrupts_what_waits_though_polars_is_imported(wait: str) -> No
             os.kill(process.pid, signal.SIGINT)
             assert "KeyboardInterrupt" in process.communicate(timeout=SECONDS)[1]
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)

@@ -6,6 +6,7 @@ import pytest
 
 from etl_assets.mart.load import load_mart
 from etl_assets.mart.phases import PHASES
+from etl_assets.planning import attempts
 from etl_assets_tests.support.command_line import Etl
 from etl_assets_tests.support.files import FRIDAY, MONDAY, THURSDAY, csv_file, order
 from etl_assets_tests.support.pipeline import Pipeline
@@ -106,3 +107,23 @@ def test_of_a_day_that_was_never_loaded_says_how_to(etl: Etl) -> None:
     result = etl("status", FRIDAY)
     assert result.stdout == ""
     assert f"etl-assets backfill --from {FRIDAY} --to {FRIDAY}" in result.stderr
+
+
+def test_of_a_day_shows_the_tries_that_failed_and_why(etl: Etl, loaded: Pipeline) -> None:
+    loaded.simulator.redeliver(THURSDAY, b"no such header\n")
+    failed = loaded.fail(THURSDAY)
+    attempts.begin(loaded.warehouse, [THURSDAY], "a-killed-run")
+    shown = etl("status", THURSDAY).stdout
+    assert f"refused (run {failed.run_id}): " in shown
+    assert "the header lacks date_time" in shown
+    assert "killed (run a-killed-run)\n" in shown
+    tries = json.loads(etl("status", THURSDAY, "--json").stdout)["attempts"]
+    assert [attempt["outcome"] for attempt in tries] == ["refused", "killed"]
+
+
+def test_of_a_day_never_loaded_shows_the_tries_too(etl: Etl, pipeline: Pipeline) -> None:
+    pipeline.simulator.redeliver(FRIDAY, b"no such header\n")
+    pipeline.fail(FRIDAY)
+    result = etl("status", FRIDAY)
+    assert "the header lacks date_time" in result.stdout
+    assert "was never loaded" in result.stderr

@@ -23,7 +23,7 @@ def test_a_wrong_password_is_refused_at_once_in_every_language(address: Address)
     assert not isinstance(error.value, ServiceUnavailable)
     words = message_without(error, "a-wrong-password")
     assert words.startswith("The warehouse can't be opened: ")
-    assert words.endswith("ВАЖНО:  так не пойдёт. Check WAREHOUSE_URL")
+    assert words.endswith("ВАЖНО: так не пойдёт. Check WAREHOUSE_URL")
 
 
 def test_a_database_without_a_free_connection_is_tried_again_in_every_language(

@@ -13,10 +13,7 @@ from urllib.parse import urlsplit
 import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-)
+from dagster._core.storage.tags import PARTITION_NAME_TAG
 from pydantic import SecretStr
 
 from etl_assets.clients.transactions import loading
@@ -24,7 +21,7 @@ from etl_assets.clients.webhook import Webhook, one_message
 from etl_assets.days import days_between
 from etl_assets.definitions import build_defs
 from etl_assets.defs.assets.common import mart_key
-from etl_assets.defs.jobs import ORDER_INCREMENT
+from etl_assets.defs.jobs import ORDER_REPORT_JOB
 from etl_assets.embedded.simulator import Fault, GivenFiles
 from etl_assets.errors import EtlError, ServiceUnavailable
 from etl_assets.settings import PartitionSettings
@@ -201,13 +198,13 @@ def test_a_run_that_waits_for_no_day_there_is_does_not_silence_the_runs_that_fai
     pipeline: Pipeline, receiver: Receiver
 ) -> None:
     cursor = tick(pipeline, None)
-    run_of_no_day(pipeline, dg.DagsterRunStatus.QUEUED)
+    run_of_no_day(pipeline, dg.DagsterRunStatus.NOT_STARTED)
     failed = run_of_no_day(pipeline, dg.DagsterRunStatus.STARTED)
     pipeline.instance.report_run_failed(failed)
     cursor = tick(pipeline, cursor)
     cursor = tick(pipeline, cursor)
     (text,) = receiver.texts
-    assert f"run {failed.run_id} of order_increment failed: " in text
+    assert f"run {failed.run_id} of order_report_job failed: " in text
     assert "the next day can't be told (ValueError)" in text
 
 
@@ -226,8 +223,8 @@ def test_a_planner_that_takes_too_long_does_not_silence_the_runs_that_failed(
 
 def run_of_no_day(pipeline: Pipeline, status: dg.DagsterRunStatus) -> dg.DagsterRun:
     """Let there be a run whose tag, which anybody can give it, names no day."""
-    job = build_defs(PartitionSettings.read()).resolve_job_def(ORDER_INCREMENT)
-    tags = {ASSET_PARTITION_RANGE_START_TAG: "soon", ASSET_PARTITION_RANGE_END_TAG: "later"}
+    job = build_defs(PartitionSettings.read()).resolve_job_def(ORDER_REPORT_JOB)
+    tags = {PARTITION_NAME_TAG: "soon"}
     return pipeline.instance.create_run_for_job(job, status=status, tags=tags)
 
 

@@ -18,16 +18,22 @@ _RUSSIAN = "ВАЖНО", "так не пойдёт"
 class _Translating(Severing):
     @override
     def answer(self, data: bytes) -> bytes:
-        if data[:1] != b"E" or struct.unpack("!I", data[1:5])[0] + 1 > len(data):
-            return data
-        length = struct.unpack("!I", data[1:5])[0]
-        severity, text = (word.encode() for word in _RUSSIAN)
-        fields = [
-            b"S" + severity if field[:1] == b"S" else b"M" + text if field[:1] == b"M" else field
-            for field in data[5 : length + 1].rstrip(b"\0").split(b"\0")
-        ]
-        body = b"\0".join(fields) + b"\0\0"
-        return b"E" + struct.pack("!I", len(body) + 4) + body + data[length + 1 :]
+        """Return the server's messages, the errors among them translated."""
+        said, at = b"", 0
+        while at + 5 <= len(data):
+            (length,) = struct.unpack_from("!I", data, at + 1)
+            message = data[at : at + 1 + length]
+            said += _translated(message) if message[:1] == b"E" else message
+            at += 1 + length
+        return said + data[at:]
+
+
+def _translated(error: bytes) -> bytes:
+    severity, text = (word.encode() for word in _RUSSIAN)
+    words = {b"S": severity, b"M": text}
+    fields = error[5:].rstrip(b"\0").split(b"\0")
+    body = b"\0".join(field[:1] + words.get(field[:1], field[1:]) for field in fields) + b"\0\0"
+    return b"E" + struct.pack("!I", len(body) + 4) + body
 
 
 @contextmanager

@@ -1,4 +1,4 @@
--- The days that some session shows as being loaded, by a lock that dies with it.
+-- Returns the days for which a session holds the lock of a day being loaded.
 --
 -- Parameters: day_lock (integer): the class of those locks.
 -- Rows: day_number (bigint).

@@ -1,4 +1,4 @@
--- What settings.sql does, for a time limit that PostgreSQL has since version 17.
+-- Switches off transaction_timeout, which exists from PostgreSQL 17 on; see settings.sql.
 --
 -- Parameters: none.
 SET LOCAL transaction_timeout = 0;

@@ -1,9 +1,8 @@
--- Deletes from Dagster's storage the results of checks that old runs have left, but for the latest
--- of each check, by day too.
+-- Deletes old results of checks from Dagster's storage, but for the latest of each check and day.
 --
--- Parameters: run_ids (text[]); asset_keys (text[]): ours, of which sensors report without a run:
--- its id is empty; before (timestamp, UTC).
--- Safe to run twice: the second time finds nothing to delete.
+-- Parameters: run_ids (text[]): the old runs; asset_keys (text[]): our assets, for results that
+-- sensors report without a run (their run_id is empty); before (timestamp, UTC).
+-- Safe to run twice: the second time there is nothing to delete.
 DELETE FROM asset_check_executions
 WHERE
     (

@@ -1,10 +1,10 @@
--- Deletes from Dagster's storage what old runs have logged, but for how they began and ended, the
--- latest materialization of each asset's each day, and the latest result of each check, by day too.
+-- Deletes the events of old runs from Dagster's storage, but for their start and end, the latest
+-- materialization of each asset and day, and the latest result of each check and day.
 --
--- Parameters: run_ids (text[]); asset_keys (text[]): ours, of which sensors report without a run:
--- its id is empty; before (timestamp, UTC).
--- Rows: run_id, those that still have one of the latest.
--- Safe to run twice: the second time finds nothing to delete.
+-- Parameters: run_ids (text[]): the old runs; asset_keys (text[]): our assets, for events that
+-- sensors report without a run (their run_id is empty); before (timestamp, UTC).
+-- Rows: run_id of the runs that still have one of the latest events.
+-- Safe to run twice: the second time there is nothing to delete.
 WITH
 latest AS (
     SELECT max(id) AS id

@@ -1,7 +1,6 @@
--- How large the tables of Dagster's storage are that grow with what runs, and how many rows they
--- have.
+-- Returns the rows and bytes of the tables in Dagster's storage that grow with each run.
 --
--- Rows: one a table; bytes with indexes, and with what deleted rows have left to be used again.
+-- Rows: one per table; bytes include indexes and the space of deleted rows.
 SELECT
     name,
     rows,

@@ -1,4 +1,4 @@
--- The columns of a table or view as the database knows them.
+-- Returns the columns of a table or view from the catalog.
 --
 -- Parameters: relation (text): schema.relation.
 -- Rows: name, type, nullable, description (the COMMENT), in the table's order.

@@ -1,7 +1,7 @@
--- What a load has brought into the mart, by day.
+-- Returns the counts of the loaded days.
 --
 -- Parameters: days (date[]).
--- Rows: partition_day, orders, refunds, revenue, items, cities, customers (those of the day's
+-- Rows: partition_day, orders, refunds, revenue, items, cities, customers (distinct, of the day's
 -- orders).
 SELECT
     loading.day AS partition_day,

@@ -1,8 +1,8 @@
 -- Adds the days that mart.d_calendar lacks, so that it has every day from the first to the last
 -- loaded, gaps included.
 --
--- Parameters: days (date[]), loaded by this transaction.
--- Safe to run twice: days that are there stay as they are.
+-- Parameters: days (date[]): the days that this transaction loads.
+-- Safe to run twice: existing days stay as they are.
 WITH
 span AS (
     SELECT
@@ -21,7 +21,7 @@ missing AS (
     )
 ),
 
--- Without a time zone: what a day is called must not depend on the session's.
+-- timestamp, not timestamptz: the names of a day must not depend on the session's time zone.
 bounds AS (
     SELECT
         day,

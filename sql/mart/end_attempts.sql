@@ -1,8 +1,8 @@
--- Completes a run's attempts in the transaction that loads its days: those are loaded, the others
--- the mart had already from this very object.
+-- Completes a run's attempts in the transaction that loads its days. The days that it loads are
+-- "loaded", the run's other days "unchanged".
 --
 -- Parameters: feed (text), run_id (text), days (date[]): the days loaded.
--- Safe to run twice: what is complete stays as it is.
+-- Safe to run twice: complete attempts stay as they are.
 UPDATE etl.attempt
 SET
     uri = staged_day.uri,

@@ -1,10 +1,9 @@
--- Computes the retention of the weeks that the days of a load touch, anew from the facts.
+-- Computes the retention of the weeks that contain the days of a load, anew from the facts.
 --
--- New is a customer with exactly one order row in the week, returning one with more, whatever the
--- status; revenue is net. A week without facts has no row.
---
--- Parameters: days (date[]), whose facts have changed.
--- Safe to run twice: the outcome depends on the facts alone.
+-- A new customer has exactly one order row in the week, a returning customer has more, whatever the
+-- status. Revenue is net. A week without facts has no row.
+-- Parameters: days (date[]): the days whose facts have changed.
+-- Safe to run twice: the result depends on the facts alone.
 DELETE FROM mart.f_customer_retention_weekly
 WHERE period_id IN (SELECT etl.monday(day) FROM unnest(%(days)s::date[]) AS loading (day));
 
@@ -14,7 +13,7 @@ touched_week AS (
     FROM unnest(%(days)s::date[]) AS loading (day)
 ),
 
--- By day, for equal keys can be hashed: all of history is one pass over the facts, not one a week.
+-- One row per day, so that the join is a hash join: one pass over the facts, not one per week.
 touched_day AS (
     SELECT
         touched_week.period_id,

@@ -1,8 +1,8 @@
--- Replaces the facts of the days of a load by what staging holds of them, refunds negative.
+-- Replaces the facts of the days by their staged rows, refunds negative.
 --
--- Two statements: a row to delete and a row to insert may share their key.
--- Parameters: days (date[]), staged anew.
--- Safe to run twice: the outcome depends on staging alone.
+-- Two statements, because a deleted row and an inserted one may have the same key.
+-- Parameters: days (date[]): the days staged anew.
+-- Safe to run twice: the result depends on staging alone.
 DELETE FROM mart.f_sales
 WHERE date_id IN (SELECT etl.date_id(day) FROM unnest(%(days)s::date[]) AS loading (day));
 

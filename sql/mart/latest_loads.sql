@@ -1,4 +1,4 @@
--- What the mart holds of the days asked for: the newest load of each.
+-- Returns the newest load of each day: what the mart has now.
 --
 -- Parameters: days (date[]), null for all.
 -- Rows: the columns of etl.load, by day.

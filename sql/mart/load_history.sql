@@ -1,8 +1,8 @@
--- All loads of the days asked for: which object came when, what came of it, what it changed and how
--- long each phase took.
+-- Returns all loads of the days: the object, the counts, the changes, and the seconds of each
+-- phase.
 --
 -- Parameters: days (date[]).
--- Rows: one a load, in their order; seconds (jsonb) by phase.
+-- Rows: one per load, in their order; seconds (jsonb) by phase.
 SELECT
     partition_day,
     loaded_at,

@@ -1,6 +1,6 @@
--- The days that the mart holds.
+-- Returns the loaded days.
 --
--- Rows: partition_day, is_adopted (whether it was carried over from an old database), by day.
+-- Rows: partition_day, is_adopted (whether the day comes from an old database), by day.
 SELECT
     partition_day,
     report_id IS NULL AS is_adopted

@@ -1,10 +1,9 @@
--- Records the load of days into the mart, in the mart's own transaction: which object the rows
--- came from, as staging knows it, and what came of them; and marks the staged days as loaded.
+-- Records the load of days in the mart's own transaction: the object that the rows were staged
+-- from, and their counts. Marks the staged days as loaded.
 --
--- A load of what was loaded before, as it is staged, has changed nothing and has read nothing.
+-- A load of a day that was loaded as it is staged has read and changed nothing.
 -- Parameters: days (date[]), run_id (text), seconds (jsonb: by phase, of the mart).
--- Safe to run twice: a run's load of a day is one row; and the newest row of the day, even where
--- other runs have loaded it since the first time.
+-- Safe to run twice: a run and day has one row, which becomes the newest row of the day.
 WITH
 recorded AS (
     INSERT INTO etl.load (

@@ -1,4 +1,4 @@
--- The view that BI draws from, in the order of the weeks.
+-- Returns the view for BI, in the order of the weeks.
 --
 -- Rows: the view's columns.
 SELECT *

@@ -1,7 +1,7 @@
--- A few rows of each table of the mart, without names of people: the first members of the
+-- Returns a few rows of each table of the mart, without names of people: the first members of the
 -- dimensions, facts and calendar of the day, the newest weeks.
 --
--- Each is found by an index, so it takes the same time however much is loaded.
+-- Each part uses an index, so the time does not depend on how much is loaded.
 -- Parameters: day (date).
 -- Rows: table_name, sample (json: column and value).
 (

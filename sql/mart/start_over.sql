@@ -1,7 +1,6 @@
--- Empties the mart before every day that staging holds is loaded into it in one transaction, so
--- that nothing survives but what staging says.
+-- Empties the mart before a load of all staged days, so that nothing remains that staging lacks.
 --
--- DELETE, not TRUNCATE: readers go on seeing the old rows until COMMIT.
+-- DELETE, not TRUNCATE: readers see the old rows until COMMIT.
 -- Parameters: none.
 DELETE FROM mart.f_sales;
 

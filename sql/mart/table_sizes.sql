@@ -1,6 +1,6 @@
--- How many rows the tables of the mart hold.
+-- Returns the number of rows of each table of the mart.
 --
--- The facts are summed up from the loads: counting them would take longer with every day.
+-- The facts are summed from the loads: counting them would take longer with every day.
 -- Rows: one.
 SELECT
     (SELECT count(*) FROM mart.d_item) AS d_item,

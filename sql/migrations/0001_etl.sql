@@ -219,7 +219,7 @@ CREATE TABLE etl.attempt (
     error text,
     PRIMARY KEY (feed, partition_day, run_id),
     CHECK ((outcome IS NULL) = (ended_at IS NULL)),
-    CHECK ((error IS NOT NULL) = coalesce(outcome IN ('failed', 'refused'), false))
+    CHECK ((error IS NOT NULL) = coalesce(outcome IN ('failed', 'refused'), FALSE))
 );
 
 CREATE INDEX attempt_run_id ON etl.attempt (run_id);
@@ -270,7 +270,8 @@ COMMENT ON VIEW etl.failed_attempt IS
 COMMENT ON COLUMN etl.failed_attempt.feed IS 'The feed, or order_report.';
 COMMENT ON COLUMN etl.failed_attempt.partition_day IS 'The day.';
 COMMENT ON COLUMN etl.failed_attempt.run_id IS 'The Dagster run.';
-COMMENT ON COLUMN etl.failed_attempt.uri IS 'The object, s3://bucket/key; null where it was not known yet.';
+COMMENT ON COLUMN etl.failed_attempt.uri IS
+'The object, s3://bucket/key; null where it was not known yet.';
 COMMENT ON COLUMN etl.failed_attempt.etag IS 'The object''s ETag; null likewise.';
 COMMENT ON COLUMN etl.failed_attempt.began_at IS 'When the run began to work on the day.';
 COMMENT ON COLUMN etl.failed_attempt.ended_at IS 'When the attempt failed.';

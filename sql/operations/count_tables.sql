@@ -1,4 +1,4 @@
--- How many tables the database has, PostgreSQL's own not counted.
+-- Returns the number of tables in the database, without PostgreSQL's own.
 SELECT count(*)
 FROM pg_tables
 WHERE schemaname NOT IN ('information_schema', 'pg_catalog')

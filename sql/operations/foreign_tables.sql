@@ -1,5 +1,4 @@
--- Relations in the schemas that the migrations are about to fill: in a database that was never
--- migrated they are somebody else's.
+-- Returns the relations in our schemas. In a database without migrations they are somebody else's.
 --
 -- Rows: name (text): schema.relation.
 SELECT format('%I.%I', namespace.nspname, relation.relname) AS name

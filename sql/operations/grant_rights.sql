@@ -1,20 +1,21 @@
--- Grants the roles of sql/operations/roles.sql, as far as they are there, what each of them may do.
+-- Grants the roles of sql/operations/roles.sql their rights, if the roles exist.
 --
--- What later migrations make is granted when it is made: neither loads nor BI are ever locked out.
+-- Default privileges cover relations that later migrations create, so neither loads nor BI are ever
+-- locked out.
 -- Parameters: none.
--- Safe to run twice.
+-- Safe to run twice: a right can be granted again.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'etl_writer') THEN
         EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO etl_writer', current_database());
         GRANT USAGE ON SCHEMA etl, staging, mart TO etl_writer;
         GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA etl TO etl_writer;
-        -- No DELETE: what was loaded stays known.
+        -- No DELETE: the history of loads stays.
         GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA etl TO etl_writer;
         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA staging, mart TO etl_writer;
-        -- Old tries are removed with the runs that made them.
+        -- Maintenance deletes old attempts.
         GRANT DELETE ON etl.attempt TO etl_writer;
-        -- The record of migrations is the owner's.
+        -- Only the owner records migrations.
         REVOKE INSERT, UPDATE ON etl.alembic_version FROM etl_writer;
 
         ALTER DEFAULT PRIVILEGES IN SCHEMA etl GRANT EXECUTE ON FUNCTIONS TO etl_writer;

@@ -1,4 +1,4 @@
--- Whether the record of migrations is there: without it none was ever applied.
+-- Returns whether the table of applied migrations exists. Without it none was applied.
 --
--- Rows: one, name (text): its table, null where it is missing.
+-- Rows: one, name (text): the table, null if it is missing.
 SELECT to_regclass('etl.alembic_version')::text AS name

@@ -1,7 +1,7 @@
--- The rights that loading needs here and this user does not have: those that
+-- Returns the rights that loading needs and this user lacks: those that
 -- sql/operations/grant_rights.sql grants to etl_writer.
 --
--- Asks the catalog alone, so whoever may connect can ask.
+-- It reads only the catalog, so any user who may connect can run it.
 -- Rows: name (text), such as: INSERT, UPDATE on etl.load.
 WITH
 needed AS (
@@ -43,7 +43,7 @@ missing AS (
             needed.on_table = 'SELECT'
             OR (relation.relkind != 'v' AND relation.relname != 'alembic_version')
         )
-        -- Who may not enter the schema is told that first.
+        -- A user without USAGE on the schema is told that first.
         AND has_schema_privilege(namespace.oid, 'USAGE')
         AND NOT has_table_privilege(relation.oid, needed.on_table)
 )

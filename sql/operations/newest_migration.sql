@@ -1,4 +1,4 @@
--- The newest migration that was applied; those before it were too.
+-- Returns the newest migration that was applied. All before it were applied too.
 --
 -- Rows: one, name (text): the file's name without its ending.
 SELECT version_num AS name

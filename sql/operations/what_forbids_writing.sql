@@ -1,4 +1,4 @@
--- What makes this session's transactions read-only, if anything does.
+-- Returns why this session can't write, if it can't.
 --
 -- Rows: one, is_standby (boolean), is_read_only (boolean): whether default_transaction_read_only is
 -- on for it.

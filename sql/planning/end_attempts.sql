@@ -1,8 +1,8 @@
--- Completes the attempts of a run that are not complete yet.
+-- Completes the open attempts of a run.
 --
--- A day that the mart's own transaction has completed stays loaded, whatever fails after it.
+-- A day that the mart's transaction has completed stays loaded, even if the run fails later.
 -- Parameters: feed (text), run_id (text), outcome (text), error (text, null for a success).
--- Safe to run twice: what is complete stays as it is.
+-- Safe to run twice: complete attempts stay as they are.
 UPDATE etl.attempt
 SET
     outcome = %(outcome)s,

@@ -1,4 +1,4 @@
--- The days whose newest attempt has failed since they were loaded last.
+-- Returns the days whose newest attempt failed after their last load.
 --
 -- Parameters: feed (text).
 -- Rows: partition_day, outcome, error, run_id, ended_at; by day.

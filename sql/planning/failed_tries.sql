@@ -1,6 +1,6 @@
--- How often a version of the object of a day has failed since the day was loaded last.
+-- Counts the failed attempts of a day since its last load.
 --
--- Parameters: feed (text), day (date), etag (text): the version; null for any.
+-- Parameters: feed (text), day (date), etag (text): the version of the object; null for any.
 -- Rows: one: tries (of the version, or before the object was known), of_version (of the version
 -- alone), last (when the newest ended; null without any), ago (interval since then, by the
 -- database's clock).

@@ -1,7 +1,7 @@
--- Deletes old attempts, but not those that failed since their day was loaded last.
+-- Deletes old attempts, but for failed ones since their day's last load.
 --
--- Parameters: keep_days (integer): how old they have to be.
--- Safe to run twice.
+-- Parameters: keep_days (integer): the age in days from which they are old.
+-- Safe to run twice: the second time there is nothing to delete.
 DELETE FROM etl.attempt
 WHERE
     began_at < now() - make_interval(days => %(keep_days)s)

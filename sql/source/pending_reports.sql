@@ -1,4 +1,4 @@
--- The reports that were asked for and are not ready, the newest first.
+-- Returns the reports that were requested and are not ready, the newest first.
 --
 -- Rows: task_id, requested_at.
 SELECT

@@ -1,7 +1,9 @@
--- The objects that a run takes the days asked for from: those that it was told to; else those that
--- a run was told to that it does again, the latest first; else those where the days are kept.
+-- Returns the object that a run loads each day from. The first that exists counts: the object that
+-- this run was told to use, the object that a repeated run was told to use (the latest run first),
+-- the object recorded for the day.
 --
--- Parameters: days (date[]), run_ids (text[]): the run, and those that it does again, latest first.
+-- Parameters: days (date[]), run_ids (text[]): this run, then the runs that it repeats, latest
+-- first.
 -- Rows: partition_day, uri, etag, size, report_id, increment_id, is_rewrite; by day.
 SELECT DISTINCT ON (partition_day)
     partition_day,

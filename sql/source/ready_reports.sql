@@ -1,4 +1,4 @@
--- The reports that are ready, the newest first.
+-- Returns the reports that are ready, the newest first.
 --
 -- Rows: task_id, report_id, start_day, end_day, paths, requested_at, ready_at.
 SELECT

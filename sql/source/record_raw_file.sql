@@ -1,4 +1,4 @@
--- Records the object that holds a day, as it is now.
+-- Records the object that holds a day, and its version.
 --
 -- Parameters: partition_day, uri, etag, size, report_id, increment_id.
 -- Safe to run twice: a day has one row.

@@ -1,7 +1,7 @@
 -- Records that a report is ready, and what it covers.
 --
 -- Parameters: task_id, report_id, start_day, end_day, paths.
--- Safe to run twice: it stays ready since the first time.
+-- Safe to run twice: ready_at keeps its first value.
 UPDATE etl.report
 SET
     report_id = %(report_id)s,

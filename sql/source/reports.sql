@@ -1,4 +1,4 @@
--- The reports that were asked for, the newest first.
+-- Returns the reports that were requested, the newest first.
 --
 -- Rows: task_id, report_id, requested_at, ready_at, start_day, end_day.
 SELECT

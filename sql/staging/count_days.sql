@@ -1,7 +1,7 @@
--- How many rows staging.user_order_log has of days.
+-- Returns the number of rows in staging.user_order_log for each day.
 --
 -- Parameters: days (date[]).
--- Rows: partition_day, orders; also of days without any.
+-- Rows: partition_day, orders; days without rows have 0.
 SELECT
     of_day.partition_day,
     count(order_log.partition_day) AS orders

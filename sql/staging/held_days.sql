@@ -1,6 +1,6 @@
--- The days that staging.user_order_log has any rows of.
+-- Returns the days that have rows in staging.user_order_log.
 --
--- Parameters: days (date[]), those that are asked about.
+-- Parameters: days (date[]): the days to look at.
 -- Rows: partition_day.
 SELECT of_day.partition_day
 FROM unnest(%(days)s::date[]) AS of_day (partition_day)

@@ -1,4 +1,4 @@
--- A transaction's own table, for the wrong rows of the files that it loads.
+-- Creates the transaction's own table for the rejected rows of the files that it loads.
 --
 -- Parameters: none.
 CREATE TEMPORARY TABLE incoming_rejected (

@@ -1,4 +1,4 @@
--- Records what staging holds of a day, in the transaction that swaps the day in.
+-- Records the staged rows of a day, in the transaction that swaps the day.
 --
 -- Parameters: partition_day, run_id, uri, etag, sha256, report_id, increment_id, rows_read,
 -- duplicates, rejected, loaded, changes, seconds.

@@ -1,7 +1,7 @@
--- Puts the wrong rows of a file into quarantine.
+-- Puts the rejected rows of a file into quarantine.
 --
 -- Parameters: uri, etag, file (integer, of incoming_rejected).
--- Safe to run twice: the same row of the same bytes is one row, with the newest reason.
+-- Safe to run twice: a row of a version of an object is one row, with the newest reason.
 INSERT INTO staging.rejected_row (uri, etag, line, partition_day, fields, reason)
 SELECT
     %(uri)s,

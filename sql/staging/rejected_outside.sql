@@ -1,8 +1,8 @@
--- How many rows in quarantine count for no day: those of reports of several days that have no
--- readable day, or one outside the report's.
+-- Returns the number of rows in quarantine that count for no day: rows of multi-day reports without
+-- a readable day, or with a day outside the report's range.
 --
--- Parameters: days (date[]): the objects are those that the mart's days were loaded from.
--- Rows: uri, start_day, end_day (of the report), rejected; of objects that have any, by uri.
+-- Parameters: days (date[]): loaded days, whose objects are looked at.
+-- Rows: uri, start_day, end_day (of the report), rejected; only objects with such rows, by uri.
 SELECT
     object.uri,
     object.start_day,

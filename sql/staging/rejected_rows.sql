@@ -1,9 +1,9 @@
--- The rows in quarantine, without their fields, which name people: those of the objects that the
--- days are staged from now, or of all that ever were.
+-- Returns the rows in quarantine, without their fields, which have names of people: those of the
+-- objects that the days are staged from now, or of all objects ever read.
 --
--- Those of a day are also all of the objects that were to hold that day alone: a row's date_time
--- may say another day, or none.
--- Parameters: day (date), null for all; replaced (bool): also those of objects replaced since.
+-- An object of a single day counts for that day as a whole: date_time of a rejected row may be
+-- another day, or unreadable.
+-- Parameters: day (date), null for all; replaced (bool): also rows of objects replaced since.
 -- Rows: partition_day, uri, etag, line, reason, rejected_at; by day, object and line.
 SELECT
     partition_day,

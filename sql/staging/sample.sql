@@ -1,4 +1,5 @@
--- A few orders of a day, without names of people: any, for the first ones would mean sorting it.
+-- Returns a few orders of a day, without names of people. They are not the first ones: finding
+-- those would sort the day.
 --
 -- Parameters: day (date).
 -- Rows: sample (json: column and value).

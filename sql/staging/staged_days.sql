@@ -1,7 +1,7 @@
--- The days that staging holds, and the version of the object that each was staged from.
+-- Returns the staged days, and the version of the object that each was staged from.
 --
--- Rows: partition_day, uri, etag, report_id, increment_id, is_loaded (whether the mart holds the
--- day as it is staged), is_adopted (whether it was carried over from an old database), by day.
+-- Rows: partition_day, uri, etag, report_id, increment_id, is_loaded (whether the day is loaded as
+-- it is staged), is_adopted (whether it comes from an old database), by day.
 SELECT
     partition_day,
     uri,

@@ -1,10 +1,10 @@
--- Deletes the rows that days held before this transaction copied their new ones, and says what
--- becomes of them.
+-- Deletes the rows that the days had before this transaction copied their new rows, and returns the
+-- difference.
 --
--- An order is still there if one of its uniq_id and status is, and altered if anything else of it
--- is not the same. A row is new if this very transaction made it, outside of any savepoint.
+-- An order with the same uniq_id and status is still there; it is altered if another column
+-- differs. Rows are new if this transaction inserted them, outside any savepoint.
 -- Parameters: days (date[]).
--- Rows: partition_day, orders, still_there, altered, revenue; of days that held any.
+-- Rows: partition_day, orders, still_there, altered, revenue; of days that had rows.
 -- Safe to run twice: the second time there is nothing to delete.
 WITH
 before AS (

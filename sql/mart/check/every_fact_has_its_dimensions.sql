@@ -1,7 +1,7 @@
--- Facts of the days of a load that do not find all of their four dimensions, by day.
+-- Returns the days with facts that lack one of their four dimensions.
 --
--- Parameters: days (date[]).
--- Rows: partition_day, found (facts without a dimension); none when all is well.
+-- Parameters: days (date[]): the days of a load.
+-- Rows: partition_day, found (the number of such facts); no rows if the check passes.
 SELECT
     loading.day AS partition_day,
     count(*) AS found

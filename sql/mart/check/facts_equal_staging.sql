@@ -1,7 +1,7 @@
--- Days of a load whose facts differ from staging in rows, quantity or revenue.
+-- Returns the days whose facts differ from staging in rows, quantity or revenue.
 --
--- Parameters: days (date[]).
--- Rows: partition_day, found (facts less staged rows); none when all is well.
+-- Parameters: days (date[]): the days of a load.
+-- Rows: partition_day, found (facts minus staged rows); no rows if the check passes.
 WITH
 loading AS (
     SELECT unnest(%(days)s::date[]) AS day

@@ -1,12 +1,12 @@
--- How the rows and orders of loaded days compare with those of the same weekday in the weeks
--- before, by their median. A day that is far off may have been delivered incomplete.
+-- Compares the rows and orders of loaded days with the median of the same weekday in the four weeks
+-- before. A day that is far off may have been delivered incomplete.
 --
--- The source's rows vary little (800 to 1,200 a day), so half or twice as many are far; its orders
--- vary from 18 to 523, so only a twentieth or twenty times as many are.
--- Days with fewer than two such weeks before them are left out: nothing is usual yet. Adopted days
--- don't count: an old database has other rows than the source.
+-- The source's rows vary little (800 to 1,200 a day): less than half or more than twice is far off.
+-- Its orders vary from 18 to 523: less than a twentieth or more than twenty times is far off. Days
+-- with fewer than two such weeks are left out. Adopted days don't count, because an old database
+-- has other rows than the source.
 -- Parameters: days (date[]).
--- Rows: partition_day, rows_read, usual_rows, loaded, usual_orders, is_unusual; in order of days.
+-- Rows: partition_day, rows_read, usual_rows, loaded, usual_orders, is_unusual; by day.
 WITH
 usual AS (
     SELECT

@@ -1,16 +1,16 @@
--- Weeks touched by a load whose kept figures differ from the facts in customers, revenue or
--- refunds.
+-- Returns the weeks whose stored figures differ from the facts in customers, revenue or refunds.
 --
--- Counted another way than the figures are made: over the facts, not over customers.
--- Parameters: days (date[]).
--- Rows: partition_day (the Monday), found (revenue less the facts'); none when all is well.
+-- It counts facts, while the stored figures are computed from customers.
+-- Parameters: days (date[]): the days of a load, whose weeks are checked.
+-- Rows: partition_day (the Monday), found (stored revenue minus the facts'); no rows if the check
+-- passes.
 WITH
 touched_week AS (
     SELECT DISTINCT etl.monday(day) AS period_id
     FROM unnest(%(days)s::date[]) AS loading (day)
 ),
 
--- By day, for equal keys can be hashed: all of history is one pass over the facts, not one a week.
+-- One row per day, so that the join is a hash join: one pass over the facts, not one per week.
 touched_day AS (
     SELECT
         touched_week.period_id,
