@@ -75,7 +75,7 @@ def _check_warehouse() -> None:
 
     warehouse = Warehouse(WarehouseSettings.read().url, retry_seconds=0)
     require_writable(warehouse)
-    # Before the schema: who may not look into it can't be told what it lacks.
+    # Before the schema: a user without rights on it can't see what it lacks.
     require_rights(warehouse)
     open_warehouse()
 

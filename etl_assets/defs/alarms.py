@@ -1,12 +1,11 @@
-"""Alarms: failed runs and late days, pushed to where people are.
+"""Alarms: failed runs and late days are posted to a chat.
 
-Off until `ETL_ALARM_WEBHOOK_URL` is set. What a tick has to say it posts as one message, and
-forgets it only when that has arrived, or when the webhook takes others but not this one; the cursor
-is what was said. Trouble with the next day is told once for as long as that day is the next,
-however often it comes and goes.
+Off until `ETL_ALARM_WEBHOOK_URL` is set. A tick posts all its news as one message. The cursor
+records what was posted. It moves on when the message has arrived, or when the webhook refuses this
+message but accepts others. Trouble with the next day is posted once while that day is the next.
 
-Failed runs are one source of alarms, the next day is another: one that fails is said, and does not
-keep the other from being posted.
+Failed runs and the next day are two sources of alarms. If one fails, that is posted, and the other
+still works.
 """
 
 import logging
@@ -48,21 +47,21 @@ _log = logging.getLogger(__name__)
 _RUNS_A_MESSAGE = 20
 
 _PLANNER_SECONDS = 15.0
-"""How long the planner is waited for: Dagster ends a tick after 60 s, and the runs that failed have
-to be posted by then."""
+"""How long to wait for the planner: Dagster ends a tick after 60 s, and failed runs have to be
+posted by then."""
 
 _SALES = mart_key("f_sales")
 _LATE_HOURS = LATE_AFTER.total_seconds() / 3600
 _STALE = f"nothing was loaded into {_SALES.to_user_string()} for {_LATE_HOURS:g} hours"
 
 
-class _Said(BaseModel):
-    """The cursor.
+class _Posted(BaseModel):
+    """The cursor: what was posted.
 
     Attributes:
-        failures_until: the storage id of the last failure told of.
+        failures_until: the storage id of the last failure that was posted.
         day: the next day to be loaded.
-        trouble: what was told of it.
+        trouble: the names of what was posted about it.
     """
 
     failures_until: int
@@ -71,14 +70,14 @@ class _Said(BaseModel):
 
 
 def alarms(partitions: PartitionSettings) -> dg.SensorDefinition:
-    """Return the sensor that posts them."""
+    """Return the sensor that posts the alarms."""
     is_on = AlarmSettings.read().webhook_url is not None
 
     @dg.sensor(
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING if is_on else dg.DefaultSensorStatus.STOPPED,
-        description="Posts each failed run, and each day that is late or that nobody but a person "
-        "can load, to ETL_ALARM_WEBHOOK_URL; off while that is not set.",
+        description="Posts each failed run, and each day that is late or that needs a person, to "
+        "ETL_ALARM_WEBHOOK_URL. Off while that is not set.",
     )
     def alarms(
         context: dg.SensorEvaluationContext,
@@ -91,14 +90,14 @@ def alarms(partitions: PartitionSettings) -> dg.SensorDefinition:
         if receiver is None:
             return dg.SkipReason("ETL_ALARM_WEBHOOK_URL is not set")
         instance = context.instance
-        said = _said(context.cursor, instance)
-        failures, faults = _failures_or_faults(instance, said.failures_until)
+        posted = _posted(context.cursor, instance)
+        failures, faults = _failures_or_faults(instance, posted.failures_until)
 
         def planner() -> Planner:
             return tick_planner(instance, partitions, warehouse, report_api, object_store).planner
 
-        day, trouble = _day_and_trouble(instance, partitions, said, planner)
-        told = said.trouble if day == said.day else []
+        day, trouble = _day_and_trouble(instance, partitions, posted, planner)
+        told = posted.trouble if day == posted.day else []
         untold = {name: text for name, text in (faults | trouble).items() if name not in told}
         news = [*failures.texts, *untold.values()]
         done = "; ".join(news) or "nothing new"
@@ -106,26 +105,26 @@ def alarms(partitions: PartitionSettings) -> dg.SensorDefinition:
             message = one_message([f"etl_assets: {text}" for text in news])
             if refused := _post(receiver, message):
                 done = f"{refused}, so it was dropped: {done}"
-        now_said = _Said(failures_until=failures.until, day=day, trouble=[*told, *untold])
-        return dg.SensorResult(skip_reason=dg.SkipReason(done), cursor=now_said.model_dump_json())
+        now_posted = _Posted(failures_until=failures.until, day=day, trouble=[*told, *untold])
+        return dg.SensorResult(skip_reason=dg.SkipReason(done), cursor=now_posted.model_dump_json())
 
     return alarms
 
 
-def _said(cursor: str | None, instance: dg.DagsterInstance) -> _Said:
-    """Return what was said; at the very first tick, all failures that there have been."""
+def _posted(cursor: str | None, instance: dg.DagsterInstance) -> _Posted:
+    """Return the cursor. At the first tick it covers all failures so far."""
     if cursor:
-        return _Said.model_validate_json(cursor)
+        return _Posted.model_validate_json(cursor)
     newest = instance.fetch_run_status_changes(dg.DagsterEventType.RUN_FAILURE, limit=1).records
-    return _Said(failures_until=newest[0].storage_id if newest else 0)
+    return _Posted(failures_until=newest[0].storage_id if newest else 0)
 
 
 def _post(webhook: Webhook, message: str) -> str | None:
-    """Post a message; return why it was dropped, if it was.
+    """Post a message. Return why it was dropped, or None.
 
-    It is dropped where the webhook refuses it and takes a short one: it would be refused for ever,
-    and no later alarm would arrive. Where it takes none, the address is wrong, and all that there
-    is to say is posted once that is mended.
+    A message that the webhook refuses is dropped if a short one is accepted: it would be refused
+    for ever and block later alarms. If the short one is refused too, the address is wrong, and
+    everything is posted once that is mended.
 
     Raises:
         EtlError: nothing could be posted.
@@ -142,21 +141,21 @@ def _post(webhook: Webhook, message: str) -> str | None:
 
 
 def _fault(what: str, error: Exception) -> dict[str, str]:
-    """Return what to say where a source of alarms fails as it never should, by a name."""
-    # Its words are not ours, and may hold anything.
-    why = f"{what} can't be told ({type(error).__name__})"
+    """Return the alarm for a source of alarms that failed unexpectedly, by its name."""
+    # The message of a foreign error may contain secrets.
+    why = f"{what} is unknown ({type(error).__name__})"
     return {why: f"{why}. What to do: etl-assets doctor, and see the log of Dagster's daemon"}
 
 
 def _day_and_trouble(
     instance: dg.DagsterInstance,
     partitions: PartitionSettings,
-    said: _Said,
+    posted: _Posted,
     make_planner: Callable[[], Planner],
 ) -> tuple[date | None, dict[str, str]]:
-    """Return the next day, and what is wrong now, by names that stay while it is the same.
+    """Return the next day, and the trouble with it: texts by names that stay the same.
 
-    While it can't be asked for, the next day is the one that it was.
+    While the planner can't be asked, the next day is that of the cursor.
     """
 
     def ask() -> tuple[date | None, dict[str, str]]:
@@ -166,15 +165,15 @@ def _day_and_trouble(
     try:
         return within(_PLANNER_SECONDS, ask)
     except EtlError as error:
-        return said.day, dict(_trouble_by(decision_on(error), instance))
-    except Exception as error:  # whatever it is, the runs that failed are posted
-        _log.exception("Alarms: the next day can't be told")
-        return said.day, _fault("the next day", error)
+        return posted.day, dict(_trouble_by(decision_on(error), instance))
+    except Exception as error:  # failed runs are posted, whatever it is
+        _log.exception("Alarms: the next day is unknown")
+        return posted.day, _fault("the next day", error)
 
 
 @dataclass(frozen=True)
 class _Failures:
-    """What to say of the runs that failed since, and the storage id of the last one."""
+    """The alarms of failed runs, and the storage id of the last failure."""
 
     texts: Sequence[str]
     until: int
@@ -183,12 +182,12 @@ class _Failures:
 def _failures_or_faults(
     instance: dg.DagsterInstance, until: int
 ) -> tuple[_Failures, dict[str, str]]:
-    """Return what to say of the runs that failed since; or why that can't be told, by a name."""
+    """Return the alarms of failed runs, or an alarm that they are unknown."""
     try:
         return _failures(instance, until), {}
-    except Exception as error:  # whatever it is, late days are posted
-        _log.exception("Alarms: the runs that have failed can't be told")
-        return _Failures([], until), _fault("the runs that have failed", error)
+    except Exception as error:  # late days are posted, whatever it is
+        _log.exception("Alarms: which runs have failed is unknown")
+        return _Failures([], until), _fault("which runs have failed", error)
 
 
 def _failures(instance: dg.DagsterInstance, until: int) -> _Failures:
@@ -212,7 +211,7 @@ def _of_days(run: dg.DagsterRun) -> str:
     try:
         days = days_of(run)
     except ValueError:
-        # Anybody can give a run a tag that names no day; its failure is posted all the same.
+        # A tag can be any text. The failure is posted all the same.
         return ""
     return f" for {format_days(days)}" if days else ""
 
@@ -220,7 +219,7 @@ def _of_days(run: dg.DagsterRun) -> str:
 def _trouble(
     instance: dg.DagsterInstance, planner: Planner, partitions: PartitionSettings
 ) -> Iterator[tuple[str, str]]:
-    """Give what is wrong now, each by a name."""
+    """Yield the names and texts of what is wrong now."""
     decision = planner.next()
     if not isinstance(decision, Wait | AskForReport):
         yield from _trouble_by(decision, instance)
@@ -249,6 +248,6 @@ def _is_late(day: date, partitions: PartitionSettings) -> bool:
 
 
 def _is_stale(instance: dg.DagsterInstance) -> bool:
-    """Return whether the facts have failed their freshness policy, as the daemon sees it."""
+    """Return whether the facts fail their freshness policy, as evaluated by the daemon."""
     freshness = instance.get_freshness_state_records([_SALES]).get(_SALES)
     return freshness is not None and freshness.freshness_state is FreshnessState.FAIL

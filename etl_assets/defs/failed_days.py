@@ -1,7 +1,7 @@
-"""The standing check: which days have failed or are missing, and how each is repaired.
+"""The standing check `no_failed_days`: the days that failed or are missing, each with its repair.
 
-A run that fails never comes to the checks behind it, so a sensor keeps this one up to date. What a
-day holds is for `etl.load` to say: a failed reload leaves the day's rows as they were.
+A failed run does not reach the checks after it, so a sensor keeps this check up to date. `etl.load`
+decides what is loaded: a failed reload leaves the day's rows as they were.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,8 @@ from etl_assets.planning.failed_days import FailedDay, find_failed_days
 from etl_assets.settings import PartitionSettings
 
 _DESCRIPTION = (
-    "No day's newest run has failed, and no day between loaded ones is missing. It lists those "
-    "that there are, with what is wrong and how to repair it; the sensor failed_days keeps it up "
-    "to date."
+    "No day's newest try has failed, and no day between loaded ones is missing. The metadata lists "
+    "such days, with what is wrong and the repair. The sensor failed_days keeps it up to date."
 )
 
 
@@ -30,7 +29,7 @@ def no_failed_days(partitions: PartitionSettings) -> dg.AssetChecksDefinition:
         asset=NO_FAILED_DAYS.asset_key, name=NO_FAILED_DAYS.name, description=_DESCRIPTION
     )
     def no_failed_days(warehouse: WarehouseResource) -> dg.AssetCheckResult:
-        """Look for them now, as the sensor does."""
+        """Evaluate the check now, as the sensor does."""
         with plain_failure():
             days = find_failed_days(warehouse.connect(), partitions)
         return dg.AssetCheckResult(passed=not days, metadata=_metadata(days))
@@ -50,7 +49,7 @@ def failed_days(partitions: PartitionSettings) -> dg.SensorDefinition:
     def failed_days(
         context: dg.SensorEvaluationContext, warehouse: WarehouseResource
     ) -> dg.SensorResult | dg.SkipReason:
-        """Record the check whenever its outcome is another; the cursor is the outcome's digest."""
+        """Record the check when its result changes. The cursor is a digest of the result."""
         try:
             days = find_failed_days(warehouse.connect(retry_seconds=0), partitions)
         except ServiceUnavailable as error:

@@ -1,4 +1,4 @@
-"""The jobs: the graph, or the part of it, that is run at once."""
+"""The jobs: the parts of the graph that run together."""
 
 import dagster as dg
 
@@ -9,7 +9,7 @@ ORDER_BACKFILL = "order_backfill"
 ORDER_INCREMENT = "order_increment"
 ORDER_REPORT_JOB = "order_report_job"
 MAINTENANCE = "etl_maintenance"
-"""It says whose: each code location of an instance may well have a job of that kind."""
+"""With a prefix, because other code locations of the instance may have a job `maintenance`."""
 
 _ALL = dg.AssetSelection.all() - dg.AssetSelection.checks(NO_FAILED_DAYS)
 _REPORT = dg.AssetSelection.assets(ORDER_REPORT)
@@ -17,7 +17,7 @@ _REPORT = dg.AssetSelection.assets(ORDER_REPORT)
 order_backfill = dg.define_asset_job(
     ORDER_BACKFILL,
     selection=_ALL,
-    description="Loads a range of days in one run, after asking for the report if there is none.",
+    description="Loads a range of days in one run. Asks for the report first if there is none.",
 )
 order_increment = dg.define_asset_job(
     ORDER_INCREMENT,

@@ -1,4 +1,4 @@
-"""The resources: what hands the clients to assets.
+"""The resources, which give the clients to assets, sensors and schedules.
 
 They have no fields: the settings are read from the environment when a run uses them, so that no
 address or key gets into a run's configuration.
@@ -27,11 +27,11 @@ from etl_assets.settings import (
 
 
 class Limits(TypedDict, total=False):
-    """How long to wait, in seconds, where it is not the client's default.
+    """Time-outs in seconds; the client's defaults where absent.
 
     Attributes:
-        retry_seconds: how long faults that pass are tried again.
-        answer_seconds: how long one answer is waited for.
+        retry_seconds: how long a call is repeated while passing faults occur.
+        answer_seconds: how long to wait for one answer.
     """
 
     retry_seconds: float
@@ -57,39 +57,39 @@ class ObjectStoreResource(dg.ConfigurableResource[ObjectStore]):
 class WarehouseResource(dg.ConfigurableResource[Warehouse]):
     """The warehouse of `WAREHOUSE_URL`."""
 
-    _shown: ExitStack = PrivateAttr(default_factory=ExitStack)
-    _is_shown: bool = PrivateAttr(default=False)
+    _locks: ExitStack = PrivateAttr(default_factory=ExitStack)
+    _is_locked: bool = PrivateAttr(default=False)
 
     def connect(self, **limits: Unpack[Limits]) -> Warehouse:
-        """Return the warehouse, configured from the environment; nothing is opened yet."""
+        """Return the warehouse, configured from the environment. Nothing is opened yet."""
         return Warehouse(WarehouseSettings.read().url, **limits)
 
-    def show(self, warehouse: Warehouse, days: Sequence[date], run_id: str) -> None:
-        """Show a run and its days as being loaded, from its first step until it has ended.
+    def hold_locks(self, warehouse: Warehouse, days: Sequence[date], run_id: str) -> None:
+        """Take the locks of a run and its days at its first step, and hold them until it ends.
 
         Raises:
-            EtlError: the warehouse can't be asked.
+            EtlError: the warehouse can't be reached.
         """
-        if not self._is_shown:
-            self._shown.enter_context(loading(warehouse, days, run_id=run_id))
-            self._is_shown = True
+        if not self._is_locked:
+            self._locks.enter_context(loading(warehouse, days, run_id=run_id))
+            self._is_locked = True
 
     @override
     def setup_for_execution(self, context: Any) -> None:
-        """Begin with nothing shown: this may be a copy of another run's."""
-        self._shown = ExitStack()
-        self._is_shown = False
+        """Start without locks: this object may be a copy of another run's."""
+        self._locks = ExitStack()
+        self._is_locked = False
 
     @override
     def teardown_after_execution(self, context: Any) -> None:
-        """Show the run no longer."""
-        self._shown.close()
+        """Release the locks."""
+        self._locks.close()
 
 
 class WebhookResource(dg.ConfigurableResource[Webhook]):
     """The webhook of `ETL_ALARM_WEBHOOK_URL`, where alarms are posted."""
 
     def connect(self) -> Webhook | None:
-        """Return the client, configured from the environment; None while that names no webhook."""
+        """Return the client, configured from the environment, or None without a webhook."""
         url = AlarmSettings.read().webhook_url
         return None if url is None else Webhook(url)

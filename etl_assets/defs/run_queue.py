@@ -1,6 +1,6 @@
-"""What Dagster knows of runs: which wait in its queue; and that it is told of those killed.
+"""Dagster's queue of runs, and the marking of killed runs as failed.
 
-Why a day is not loaded is not asked here: `etl.load` and `etl.attempt` have that.
+Why a day is not loaded is recorded in `etl.load` and `etl.attempt`, not here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,39 +29,39 @@ _NOT_STARTED, _STARTED = dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.ST
 _WAITING = [_NOT_STARTED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING]
 
 _A_WHILE = timedelta(minutes=15)
-"""What Dagster has not gone on with by then is left over from a process that was killed."""
+"""A run or backfill that has not changed for this long is left over from a killed process."""
 
 _LOCKED_WITHIN = timedelta(minutes=5)
-"""A started run takes its lock within seconds; so much allows for clocks that differ."""
+"""A started run takes its lock within seconds. The rest is for clocks that differ."""
 
 
 class RunQueue:
-    """The runs of a Dagster instance that load into a warehouse, as the planner sees them."""
+    """The queue of a Dagster instance whose runs load into a warehouse."""
 
     def __init__(self, instance: dg.DagsterInstance, warehouse: Warehouse) -> None:
         self._instance = instance
         self._warehouse = warehouse
 
     def days_under_way(self) -> set[date]:
-        """Return the days of runs and backfills that wait, and of started runs that live."""
+        """Return the days of waiting runs and backfills, and of live started runs."""
         of_runs = {day for run in self._under_way() for day in days_of(run)}
         return of_runs | {day for backfill in self._backfills() for day in _days_of(backfill)}
 
     def report_is_asked_for(self) -> bool:
-        """Return whether a run that asks for a report waits, or goes on."""
+        """Return whether a run that asks for a report is waiting or running."""
         return any(run.job_name == ORDER_REPORT_JOB for run in self._under_way())
 
     def terminated_at(self, day: date) -> datetime | None:
-        """Return when somebody last terminated one of the planner's runs of a day, if any."""
+        """Return when a person last terminated a planned run of the day; None if never."""
         canceled = dg.RunsFilter(statuses=[dg.DagsterRunStatus.CANCELED], tags=planned_tags(day))
         newest = self._instance.get_run_records(canceled, limit=1)
         return ended_at(newest[0]) if newest else None
 
     def end_killed_runs(self) -> None:
-        """Mark the started runs as failed whose process is gone, as after a power failure.
+        """Mark started runs as failed whose process is gone, for example after a power failure.
 
-        Nobody else does, and each would hold its place in the run queue's limits for ever: no other
-        run of its day would start.
+        Dagster does not. Such a run would keep its place in the queue's limits for ever, and no
+        other run of its day would start.
 
         Raises:
             EtlError: the warehouse can't be asked.
@@ -73,7 +73,7 @@ class RunQueue:
                 self._instance.report_run_failed(run, "The run's process is gone: it was killed")
 
     def _under_way(self) -> Iterator[dg.DagsterRun]:
-        # All in one query: a run that goes on to the next status in between would be missed.
+        # One query: a run that changes its status between two would be missed.
         records = self._records([*_WAITING, _STARTED])
         for record in records:
             status = record.dagster_run.status
@@ -88,7 +88,7 @@ class RunQueue:
     def _started(
         self, records: Sequence[dg.RunRecord]
     ) -> tuple[list[dg.DagsterRun], list[dg.DagsterRun]]:
-        """Return which of the started runs live, and which were killed."""
+        """Return the live started runs, and the killed ones."""
         started = [record for record in records if record.dagster_run.status is _STARTED]
         if not started:
             return [], []
@@ -98,13 +98,13 @@ class RunQueue:
         killed: list[dg.DagsterRun] = []
         for record in started:
             life = lives[record.dagster_run.run_id]
-            # Before its first step and after its last one a run holds no lock.
+            # A run holds no lock before its first step and after its last one.
             is_between = not life.is_open and _is_recent(_began_at(record), _LOCKED_WITHIN)
             (alive if life.is_alive or is_between else killed).append(record.dagster_run)
         return alive, killed
 
     def _to_be_retried(self) -> Iterator[dg.DagsterRun]:
-        """Give the killed runs that Dagster is about to launch again."""
+        """Yield the killed runs that Dagster will launch again."""
         killed = self._records(
             [dg.DagsterRunStatus.FAILURE],
             tags={run_tags.WILL_RETRY: "true"},
@@ -112,7 +112,7 @@ class RunQueue:
         )
         for record in killed:
             run = record.dagster_run
-            # Without an origin there is nothing to launch it from.
+            # A run without an origin can't be launched again.
             if run.remote_job_origin and run_tags.RETRIED_BY not in run.tags:
                 yield run
 
@@ -128,9 +128,9 @@ class RunQueue:
         return [record for record in records if _is_of_pipeline(record.dagster_run)]
 
     def _backfills(self) -> Iterator[PartitionBackfill]:
-        """Give the backfills that have just been launched, or whose last run has just changed.
+        """Yield the backfills that may launch another run.
 
-        They may be about to launch the next one; what stays requested for longer is stuck.
+        They were launched recently, or their last run changed recently. Older ones are stuck.
         """
         for backfill in requested_backfills(self._instance):
             of_it = dg.RunsFilter(tags={run_tags.BACKFILL: backfill.backfill_id})
@@ -141,7 +141,7 @@ class RunQueue:
 
 
 def why_failed(instance: dg.DagsterInstance, run_id: str) -> str:
-    """Return what a failed run's first failed step says."""
+    """Return the message of a failed run's first failed step."""
     failures = instance.get_records_for_run(
         run_id, of_type={dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
     )
@@ -150,7 +150,7 @@ def why_failed(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def is_ours(run: dg.DagsterRun) -> bool:
-    """Return whether a run is one of this code location; the instance may have those of others."""
+    """Return whether a run belongs to this code location; the instance may have others."""
     checked = {check.asset_key for check in run.asset_check_selection or ()}
     return _is_of_pipeline(run) or run.job_name == MAINTENANCE or not ASSETS.isdisjoint(checked)
 
@@ -164,7 +164,7 @@ def _is_recent(moment: datetime, within: timedelta) -> bool:
 
 
 def _days_of(backfill: PartitionBackfill) -> Iterator[date]:
-    """Give the days that a backfill was launched for."""
+    """Yield the days that a backfill was launched for."""
     if backfill.asset_backfill_data:
         target = backfill.asset_backfill_data.target_subset.partitions_subsets_by_asset_key
         names = {
@@ -181,7 +181,7 @@ def _days_of(backfill: PartitionBackfill) -> Iterator[date]:
 
 
 def what_failed(events: Sequence[dg.DagsterEvent]) -> str:
-    """Return what the first failed step of a run's events says."""
+    """Return the message of the first failed step among a run's events."""
     for event in events:
         if event.is_step_failure:
             data = event.step_failure_data

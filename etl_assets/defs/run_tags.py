@@ -9,12 +9,12 @@ WILL_RETRY = "dagster/will_retry"
 RETRIED_BY = "dagster/auto_retry_run_id"
 
 PLANNED = "etl_assets/planned"
-"""On a run that the planner launched: days that are loaded from the same object are left alone. Any
-other run loads its days again."""
+"""On the planner's runs: days that are loaded from the same object are left as they are. Any other
+run loads its days again."""
 
 REPORT_FOR = "etl_assets/report_for"
-"""On a run that the planner launched to ask for a report: the day that only a new one can bring."""
+"""On the planner's runs that ask for a report: the day that needs it."""
 
 NEVER_RETRIED = {MAX_RETRIES: "0"}
-"""On runs that Dagster does not launch again if they are killed: the planner plans its runs anew,
-and a person who runs a command is told that it has ended."""
+"""On runs that Dagster does not launch again after they are killed: the planner plans its runs
+anew, and a command tells its user that the run has ended."""

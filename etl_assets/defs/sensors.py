@@ -1,8 +1,8 @@
-"""The sensors and the schedule: increments that load themselves.
+"""The sensors and the schedule that load increments.
 
-They keep no cursor and no run keys: what to do follows from the warehouse's records, the source and
-the runs that there are, so a wiped Dagster storage neither stops nor doubles anything. A tick asks
-briefly and never waits: whatever takes longer happens in a run.
+They keep no cursor and no run keys. What to do follows from the warehouse's records, the source and
+the queue of runs, so wiping Dagster's storage neither stops nor doubles anything. A tick asks
+briefly; anything longer happens in a run.
 """
 
 from collections.abc import Callable
@@ -51,10 +51,10 @@ _ANSWER_SECONDS = 8.0
 """How long a tick waits for one answer of the API, the object store or the warehouse."""
 
 _TICK_SECONDS = 30.0
-"""How long a tick takes at most: Dagster ends one after 60 s, and calls it failed."""
+"""The longest that a tick may take. Dagster fails a tick after 60 s."""
 
 _REDELIVERY_DAYS = 14
-"""How far back re-deliveries are looked for; the source's increments reach back seven days."""
+"""How many days back re-deliveries are looked for. Increments exist for seven days."""
 
 NEXT_INCREMENT = "next_increment"
 DAILY_INCREMENT = "daily_increment"
@@ -63,10 +63,10 @@ _REDELIVERY_TAG = "etl_assets/redelivered_etag"
 
 
 def in_time(tick: Callable[P, T]) -> Callable[P, T | dg.SkipReason]:
-    """Skip a tick that takes too long, or that a service or a setting does not let ask.
+    """Skip a tick that takes too long, or that an error of a service or a setting ends.
 
-    The reason of the skip says what to do. What a tick has begun goes on, for nobody, until its own
-    time-outs end it.
+    The reason of the skip says what to do. The work of a tick that took too long goes on in its
+    thread until its own time-outs end it; its result is dropped.
     """
 
     @wraps(tick)
@@ -74,27 +74,27 @@ def in_time(tick: Callable[P, T]) -> Callable[P, T | dg.SkipReason]:
         try:
             return within(_TICK_SECONDS, lambda: tick(*args, **kwargs))
         except EtlError as error:
-            return dg.SkipReason(_in_words(decision_on(error)))
+            return dg.SkipReason(_format_decision(decision_on(error)))
 
     return limited
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """Return what `work` returns, in a thread of its own, if it does so in time.
+    """Run `work` in a thread of its own and return its result.
 
     Raises:
-        Unavailable: it takes longer; it goes on, for nobody.
+        ServiceUnavailable: it takes longer than `seconds`; it goes on, and its result is dropped.
     """
     result: Future[T] = Future()
 
     def do() -> None:
         try:
             result.set_result(work())
-        except BaseException as error:  # whatever it is, the caller gets it
+        except BaseException as error:  # the caller gets it, whatever it is
             result.set_exception(error)
 
     Thread(target=do, name="tick", daemon=True).start()
-    # Not by the time-out of `result`: an error of the work itself can be a TimeoutError too.
+    # Not `result.result(seconds)`: the work itself may raise a TimeoutError.
     if not wait([result], seconds).done:
         raise ServiceUnavailable(
             f"The report API, the object store and the warehouse took over {seconds:g} s "
@@ -112,8 +112,8 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
         jobs=[order_increment, order_report_job],
         minimum_interval_seconds=settings.next_increment_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Loads the next day when the source has it: strictly in order, at most one run "
-        "a day at a time, at most three tries with growing pauses.",
+        description="Loads the next day when the source has it. Strictly in order, one run of a "
+        "day at a time, at most three tries of a file with growing pauses.",
     )
     @in_time
     def next_increment(
@@ -122,8 +122,8 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
         report_api: ReportApiResource,
         object_store: ObjectStoreResource,
     ) -> dg.RunRequest | dg.SkipReason:
-        looking = tick_planner(context.instance, partitions, warehouse, report_api, object_store)
-        decision = _decision_of(looking)
+        tools = tick_planner(context.instance, partitions, warehouse, report_api, object_store)
+        decision = _decision_of(tools)
         if isinstance(decision, AskForReport):
             config = {"ops": {"order_report": {"config": {"new_report": True}}}}
             tags = report_tags(decision.day)
@@ -134,8 +134,7 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
         job=order_increment,
         minimum_interval_seconds=settings.redelivered_increments_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Loads the days again whose object was replaced at the address that they were "
-        "loaded from.",
+        description="Loads a day again when the object that it was loaded from was replaced.",
     )
     @in_time
     def redelivered_increments(
@@ -144,10 +143,10 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
         report_api: ReportApiResource,
         object_store: ObjectStoreResource,
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        looking = tick_planner(context.instance, partitions, warehouse, report_api, object_store)
+        tools = tick_planner(context.instance, partitions, warehouse, report_api, object_store)
         last = partitions.last_day()
-        under_way = looking.planner.days_under_way()
-        found = looking.source.redelivered(
+        under_way = tools.planner.days_under_way()
+        found = tools.source.redelivered(
             days_between(last - timedelta(days=_REDELIVERY_DAYS), last)
         )
         requests: list[dg.RunRequest] = []
@@ -160,8 +159,8 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
                 )
             elif day in under_way:
                 reasons.append(f"{day} is being loaded")
-            elif held := looking.planner.hold_redelivery(day, etag):
-                reasons.append(_in_words(held))
+            elif held := tools.planner.hold_redelivery(day, etag):
+                reasons.append(_format_decision(held))
             else:
                 requests.append(dg.RunRequest(partition_key=day.isoformat(), tags=tags))
         return requests or dg.SkipReason("; ".join(reasons) or "no loaded object was replaced")
@@ -170,7 +169,7 @@ def sensors(partitions: PartitionSettings) -> list[dg.SensorDefinition]:
 
 
 def schedules(partitions: PartitionSettings) -> list[dg.ScheduleDefinition]:
-    """Return the schedule: one look a day, beside the sensor's many."""
+    """Return the schedule, which looks for the next day once a day."""
 
     @dg.schedule(
         name=DAILY_INCREMENT,
@@ -179,7 +178,7 @@ def schedules(partitions: PartitionSettings) -> list[dg.ScheduleDefinition]:
         execution_timezone=partitions.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Loads the next day every morning, if next_increment has not. Leave that "
-        "sensor on too: it catches up with several days, and asks for a new report if one is due.",
+        "sensor on: it catches up with several days, and asks for a new report if one is due.",
     )
     @in_time
     def daily_increment(
@@ -188,15 +187,15 @@ def schedules(partitions: PartitionSettings) -> list[dg.ScheduleDefinition]:
         report_api: ReportApiResource,
         object_store: ObjectStoreResource,
     ) -> dg.RunRequest | dg.SkipReason:
-        looking = tick_planner(context.instance, partitions, warehouse, report_api, object_store)
-        return _load(_decision_of(looking))
+        tools = tick_planner(context.instance, partitions, warehouse, report_api, object_store)
+        return _load(_decision_of(tools))
 
     return [daily_increment]
 
 
 @dataclass(frozen=True)
-class Looking:
-    """What a tick looks with, all with little patience."""
+class TickTools:
+    """The source, the queue and the planner of a tick, with short time-outs."""
 
     source: Source
     queue: RunQueue
@@ -209,19 +208,19 @@ def tick_planner(
     warehouse: WarehouseResource,
     report_api: ReportApiResource,
     object_store: ObjectStoreResource,
-) -> Looking:
-    """Return what a tick looks with, made of the resources."""
+) -> TickTools:
+    """Return the source, the queue and the planner of a tick, made from the resources."""
     patience = Limits(retry_seconds=0, answer_seconds=_ANSWER_SECONDS)
     connected = warehouse.connect(**patience)
     source = Source(connected, report_api.connect(**patience), object_store.connect(**patience))
     queue = RunQueue(instance, connected)
-    return Looking(source, queue, Planner(connected, source, partitions, queue))
+    return TickTools(source, queue, Planner(connected, source, partitions, queue))
 
 
-def _decision_of(looking: Looking) -> Decision:
-    """Return what to do next; a killed run holds up no other any more."""
-    looking.queue.end_killed_runs()
-    return looking.planner.next()
+def _decision_of(tools: TickTools) -> Decision:
+    """Return what to do next, after marking killed runs as failed so that they block nothing."""
+    tools.queue.end_killed_runs()
+    return tools.planner.next()
 
 
 def _load(decision: Decision) -> dg.RunRequest | dg.SkipReason:
@@ -236,10 +235,10 @@ def _load(decision: Decision) -> dg.RunRequest | dg.SkipReason:
             asks = f"Sensor {NEXT_INCREMENT}, if it is on, asks for a new report"
             return dg.SkipReason(f"{why}. {asks}")
         case _:
-            return dg.SkipReason(_in_words(decision))
+            return dg.SkipReason(_format_decision(decision))
 
 
-def _in_words(decision: Wait | Blocked | Unavailable) -> str:
+def _format_decision(decision: Wait | Blocked | Unavailable) -> str:
     match decision:
         case Wait(why):
             return why

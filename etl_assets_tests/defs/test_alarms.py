@@ -207,7 +207,7 @@ def test_a_run_that_waits_for_no_day_there_is_does_not_silence_the_runs_that_fai
     cursor = tick(pipeline, cursor)
     (text,) = receiver.texts
     assert f"run {failed.run_id} of order_report_job failed: " in text
-    assert "the next day can't be told (ValueError)" in text
+    assert "the next day is unknown (ValueError)" in text
 
 
 def test_a_planner_that_takes_too_long_does_not_silence_the_runs_that_failed(

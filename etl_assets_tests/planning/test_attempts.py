@@ -142,7 +142,7 @@ def test_a_run_that_somebody_terminates_is_a_failed_try(
 
     monkeypatch.setattr("etl_assets.defs.assets.raw.locate", terminated)
     pipeline.fail(TUESDAY, job=ORDER_INCREMENT, planned=True)
-    assert tries(pipeline, columns="outcome, error") == [("failed", "Somebody terminated the run")]
+    assert tries(pipeline, columns="outcome, error") == [("failed", "A person terminated the run")]
     assert isinstance(pipeline.planner().next(), Wait)
 
 

@@ -1,4 +1,4 @@
-"""What all assets share: their keys, how they fail, and what they say of their tables."""
+"""What the assets share: their keys, the steps of a run, and the metadata of their tables."""
 
 import warnings
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from etl_assets.mart.tables import TABLES
 from etl_assets.planning import attempts
 from etl_assets.source.feeds import ORDER_LOG
 
-# Backfill policies are beta, and what makes a range one run: known, and pinned with Dagster.
+# Backfill policies are beta. They make a range one run, and Dagster's version is pinned.
 warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
 
 ORDER_REPORT = dg.AssetKey("order_report")
@@ -26,14 +26,14 @@ RAW = dg.AssetKey(["raw", "user_order_log"])
 STAGING = dg.AssetKey(["staging", "user_order_log"])
 
 MART_OP = "mart"
-"""The one op that makes the daily tables of the mart."""
+"""The op that loads the daily tables of the mart."""
 
 _RECORDED_WITHIN_SECONDS = 5.0
 
 OWNERS = ["team:data"]
 
 SINGLE_RUN = dg.BackfillPolicy.single_run()
-"""On every asset: then a range is one run, from the UI's job page too."""
+"""On every asset, so that a range is one run, even from the UI's job page."""
 
 
 def mart_key(table: str) -> dg.AssetKey:
@@ -42,20 +42,20 @@ def mart_key(table: str) -> dg.AssetKey:
 
 
 NO_FAILED_DAYS = dg.AssetCheckKey(mart_key("f_sales"), "no_failed_days")
-"""The standing check, which no run has to make: a sensor does."""
+"""The standing check. A sensor evaluates it, so no run has to."""
 
 
 def is_planned(context: dg.AssetExecutionContext) -> bool:
     """Return whether the planner launched the run.
 
-    A run that somebody executes again has the tags of the first one; it loads its days.
+    A re-execution inherits the tags of its first run, but a person launched it: it is not planned.
     """
     return run_tags.PLANNED in context.run.tags and context.run.parent_run_id is None
 
 
 @contextmanager
 def plain_failure() -> Generator[None]:
-    """Fail the run with an error's own words, which say what to do."""
+    """Fail the run with the message of the error, which says what to do."""
     try:
         yield
     except EtlError as error:
@@ -64,14 +64,14 @@ def plain_failure() -> Generator[None]:
 
 @contextmanager
 def step(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Generator[Warehouse]:
-    """Give a step of a run the warehouse, and show the run as alive until the run has ended.
+    """Yield the connected warehouse to a step, and hold the run's locks until the run ends.
 
-    Every step does all its work in here: a started run that does not show itself is taken for
-    killed. An error fails the run as in `plain_failure`.
+    Every step works inside this: a started run without its lock counts as killed. An error fails
+    the run as in `plain_failure`.
     """
     with plain_failure():
         connected = warehouse.connect()
-        warehouse.show(connected, days_of(context.run), context.run.run_id)
+        warehouse.hold_locks(connected, days_of(context.run), context.run.run_id)
         yield connected
 
 
@@ -83,11 +83,11 @@ def attempt(
     feed: str = ORDER_LOG,
     days: Sequence[date] | None = None,
 ) -> Generator[Warehouse]:
-    """Do what `step` does, and record it as a part of the run's try to load its days.
+    """Do what `step` does, and record the run's attempt to load its days.
 
-    The first step of a run begins the try; the mart's transaction completes it, or the step that
-    fails. A run that is interrupted or killed leaves it open, and it is no try; unless somebody has
-    terminated the run, which is not to come back at once.
+    The first step of a run begins the attempt. The mart's transaction or a failing step completes
+    it. An interrupted or killed run leaves it open, and it does not count. A run that a person
+    terminated does count, so that it does not come back at once.
     """
     run_id = context.run.run_id
     with step(context, warehouse) as connected:
@@ -99,7 +99,7 @@ def attempt(
             raise
         except BaseException:
             if _is_terminated(context):
-                _record_failure(warehouse, run_id, "Somebody terminated the run", feed)
+                _record_failure(warehouse, run_id, "A person terminated the run", feed)
             raise
         if feed == ORDER_LOG and not _includes_mart(context.run):
             attempts.forget(connected, run_id)
@@ -108,7 +108,7 @@ def attempt(
 def _record_failure(
     warehouse: WarehouseResource, run_id: str, reason: str, feed: str, *, refused: bool = False
 ) -> None:
-    # Without a warehouse it was no try; and the error that is already there is the one to show.
+    # Without the warehouse the attempt does not count, and the first error is the one to show.
     with suppress(EtlError):
         connected = warehouse.connect(retry_seconds=_RECORDED_WITHIN_SECONDS)
         attempts.fail(connected, run_id, reason, refused=refused, feed=feed)
@@ -117,7 +117,7 @@ def _record_failure(
 def _reason(error: Exception) -> str:
     if isinstance(error, EtlError):
         return str(error)
-    # Its words are not ours, and may hold anything.
+    # The message of a foreign error may contain secrets.
     return f"The run failed with {type(error).__name__}: see its log in Dagster's UI"
 
 
@@ -131,7 +131,7 @@ def _is_terminated(context: dg.AssetExecutionContext) -> bool:
 
 
 def _includes_mart(run: dg.DagsterRun) -> bool:
-    """Return whether the run loads its days into the mart, or only looks for or stages them."""
+    """Return whether the run loads its days into the mart, beyond finding or staging them."""
     if run.step_keys_to_execute is not None:
         return MART_OP in run.step_keys_to_execute
     tables = {mart_key(table) for table in TABLES}
@@ -139,7 +139,7 @@ def _includes_mart(run: dg.DagsterRun) -> bool:
 
 
 def table_schema(connection: Connection, relation: str) -> dg.TableSchema:
-    """Return the columns of `schema.relation` with the database's own comments."""
+    """Return the columns of `schema.relation`, with their COMMENTs."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
@@ -154,7 +154,7 @@ def table_schema(connection: Connection, relation: str) -> dg.TableSchema:
 
 
 def table_sample(rows: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue:
-    """Return rows (one `sample` each: column and value) as the UI shows a table."""
+    """Return rows (each with `sample`: column and value) as a table for the UI."""
     records = [dg.TableRecord(row["sample"]) for row in rows]
     return dg.MetadataValue.table(records, schema=None if records else dg.TableSchema([]))
 
@@ -165,7 +165,7 @@ def add_day_metadata(
     day: date,
     metadata: dict[str, Any],
 ) -> None:
-    """Say something of one day's materialization."""
+    """Add metadata to the materialization of one day."""
     context.add_asset_metadata(metadata, asset_key=key, partition_key=day.isoformat())
 
 
@@ -175,7 +175,7 @@ def relation_key(relation: str) -> dg.AssetKey:
 
 
 def column_lineage(columns: Mapping[str, Iterable[tuple[str, str]]]) -> dg.TableColumnLineage:
-    """Return the lineage that the UI shows, of pairs of relation and column by column."""
+    """Return the lineage for the UI. `columns` has the sources of each: relation and column."""
     return dg.TableColumnLineage(
         {
             column: [
