@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
 from threading import Thread
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import dagster as dg
 
@@ -46,7 +46,6 @@ from etl_assets.source.catalog import Source
 
 P = ParamSpec("P")
 T = TypeVar("T")
-C = TypeVar("C", dg.SensorEvaluationContext, dg.ScheduleEvaluationContext)
 
 _ANSWER_SECONDS = 8.0
 """How long a tick waits for one answer of the API, the object store or the warehouse."""
@@ -63,9 +62,7 @@ DAILY_INCREMENT = "daily_increment"
 _REDELIVERY_TAG = "etl_assets/redelivered_etag"
 
 
-def in_time(
-    tick: Callable[Concatenate[C, P], T],
-) -> Callable[Concatenate[C, P], T | dg.SkipReason]:
+def in_time(tick: Callable[P, T]) -> Callable[P, T | dg.SkipReason]:
     """Skip a tick that takes too long, or that a service or a setting does not let ask.
 
     The reason of the skip says what to do. What a tick has begun goes on, for nobody, until its own
@@ -73,9 +70,9 @@ def in_time(
     """
 
     @wraps(tick)
-    def limited(context: C, /, *args: P.args, **kwargs: P.kwargs) -> T | dg.SkipReason:
+    def limited(*args: P.args, **kwargs: P.kwargs) -> T | dg.SkipReason:
         try:
-            return within(_TICK_SECONDS, lambda: tick(context, *args, **kwargs))
+            return within(_TICK_SECONDS, lambda: tick(*args, **kwargs))
         except EtlError as error:
             return dg.SkipReason(_in_words(decision_on(error)))
 

@@ -95,8 +95,10 @@ def tick(pipeline: Pipeline, cursor: str | None) -> str | None:
 
 
 def test_each_failed_run_is_posted_once_with_its_days_and_what_to_do(
-    pipeline: Pipeline, receiver: Receiver
+    pipeline: Pipeline, receiver: Receiver, environment: pytest.MonkeyPatch
 ) -> None:
+    # Else it is told too that the day is late, for it is not tried again at once.
+    environment.setenv("ETL_RETRY_PAUSE_SECONDS", "0")
     pipeline.files.increments[TUESDAY] = b"no such header\n"
     pipeline.fail(TUESDAY)
     cursor = tick(pipeline, None)
