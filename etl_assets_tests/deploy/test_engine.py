@@ -57,8 +57,8 @@ def test_the_demo_survives_the_kill_of_each_of_its_containers(engine: Engine) ->
     for service in SERVERS:
         wait_until(lambda service=service: engine.is_healthy(service))
 
-    # The report's days, those of its first run too, once more and through the UI; and meanwhile the
-    # sensor loads the increments.
+    # A backfill from the UI loads all days of the report again, and meanwhile the sensor loads the
+    # increments.
     run_id = webserver.launch("order_backfill", str(DAYS[0]), str(DAYS[-10]))
     wait_until(lambda: webserver.status(run_id) == "STARTED")
     for service in SERVERS:

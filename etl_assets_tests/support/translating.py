@@ -19,13 +19,13 @@ class _Translating(Severing):
     @override
     def answer(self, data: bytes) -> bytes:
         """Return the server's messages, the errors among them translated."""
-        said, at = b"", 0
+        translated, at = b"", 0
         while at + 5 <= len(data):
             (length,) = struct.unpack_from("!I", data, at + 1)
             message = data[at : at + 1 + length]
-            said += _translated(message) if message[:1] == b"E" else message
+            translated += _translated(message) if message[:1] == b"E" else message
             at += 1 + length
-        return said + data[at:]
+        return translated + data[at:]
 
 
 def _translated(error: bytes) -> bytes:

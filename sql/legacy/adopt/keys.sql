@@ -1,7 +1,7 @@
 -- Finds which column of each dimension the old facts refer to: the source's id or the table's own.
 --
 -- Runs on the old database. A foreign key decides. Without one, the id by which more of the facts
--- find a member decides. A number by which both ids find a member, but different ones, is undecided.
+-- find a member decides. A number by which the two ids find different members is undecided.
 -- Rows: dimension (item, city or customer), foreign_key (the column that it refers to, or null),
 -- and counts of distinct numbers: those that find no member by the source's id (without_source_id)
 -- or by the table's own id (without_table_id), and the undecided ones (undecided).

@@ -1,7 +1,7 @@
 -- Returns the raw rows that are still in the old staging.user_order_log, as rows of an order log.
 --
--- Runs on the old database. Its columns differ: to_jsonb gives null for a missing one. A row without
--- uniq_id gets an md5 of its own, with the prefix adopted-.
+-- Runs on the old database. Its columns differ: to_jsonb gives null for a missing one. A row
+-- without uniq_id gets an md5 of its own, with the prefix adopted-.
 -- Parameters: first, last (date; null for no limit).
 -- Rows: partition_day (date), the columns of an order log (text); ordered by day and old id.
 WITH
