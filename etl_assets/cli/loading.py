@@ -161,10 +161,11 @@ def pipeline(partitions: "PartitionSettings") -> Generator[Pipeline]:
     # The libraries warn of what they try again, and of their own plans; what comes of it we say.
     logging.captureWarnings(capture=True)
     logging.getLogger().setLevel(logging.ERROR)
+    # Whom a run waits for: Dagster keeps it in the run's log, and would show it nowhere else.
     ours = logging.getLogger("etl_assets")
     ours.setLevel(logging.WARNING)
-    if not ours.handlers:
-        ours.addHandler(logging.StreamHandler())
+    if logging.lastResort and logging.lastResort not in ours.handlers:
+        ours.addHandler(logging.lastResort)
     warehouse = open_warehouse(retried=True)
 
     from etl_assets.definitions import build_defs

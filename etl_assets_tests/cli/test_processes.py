@@ -6,11 +6,12 @@ from datetime import date
 from pathlib import Path
 
 import dagster as dg
+import psycopg
 import pytest
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
-from etl_assets.clients.transactions import writing
-from etl_assets_tests.support.command_line import Etl, interrupt, program
+from etl_assets.clients.transactions import MIGRATION_LOCK, WRITER_LOCK, writing
+from etl_assets_tests.support.command_line import Etl, interrupt, program, read_until_line
 from etl_assets_tests.support.files import MONDAY, THURSDAY, TUESDAY, WEDNESDAY
 from etl_assets_tests.support.pipeline import Pipeline, calls
 from etl_assets_tests.support.processes import wait_until
@@ -26,6 +27,20 @@ def dagster_home(tmp_path: Path, environment: pytest.MonkeyPatch) -> Path:
     )
     environment.setenv("DAGSTER_HOME", str(home))
     return home
+
+
+@pytest.mark.usefixtures("dagster_home")
+@pytest.mark.parametrize(
+    ("command", "lock"), [("backfill", WRITER_LOCK), ("migrate", MIGRATION_LOCK)]
+)
+def test_a_command_says_whom_it_waits_for(
+    pipeline: Pipeline, command: str, lock: tuple[int, int]
+) -> None:
+    with psycopg.connect(pipeline.owners_url, application_name="an old psql") as holder:
+        holder.execute("SELECT pg_advisory_xact_lock(%s, %s)", lock)
+        with program(command) as process:
+            read_until_line(process, "The warehouse: waiting for 5 s already")
+            interrupt(process)
 
 
 @pytest.mark.usefixtures("dagster_home")
