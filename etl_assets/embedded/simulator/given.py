@@ -11,12 +11,11 @@ from etl_assets.embedded.simulator.content import (
     SourceFiles,
     usual_report_days,
 )
-from etl_assets.embedded.simulator.generated import side_files
 
 
 @dataclass
 class GivenFiles(SourceFiles):
-    """Given order files, served byte for byte; the other kinds are generated.
+    """Given order files, served byte for byte; the other kinds have addresses, but no objects.
 
     Attributes:
         orders: the order log of a report.
@@ -36,11 +35,11 @@ class GivenFiles(SourceFiles):
     @override
     def report(self, first_day: date, last_day: date) -> Contents:
         """Return the files of the report."""
-        return side_files(0, first_day, last_day) | {ORDER_LOG: [self.orders]}
+        return {ORDER_LOG: [self.orders]}
 
     @override
     def increment(self, day: date, *, with_status: bool) -> Contents | None:
         """Return the files of the day, if given; `with_status` does not change them."""
         if day not in self.increments:
             return None
-        return side_files(0, day, day) | {ORDER_LOG: [self.increments[day]]}
+        return {ORDER_LOG: [self.increments[day]]}
