@@ -16,6 +16,9 @@ _SECONDS = 10.0
 MESSAGE_CHARACTERS = 4_000
 """The longest message: Slack advises against more, and older Mattermost servers reject more."""
 
+_NOTE_CHARACTERS = 30
+"""How long the last line of a shortened text may be: how many lines are left out."""
+
 _OF_A_DAY = re.compile(r"\d{4}-\d\d-\d\d: ")
 
 
@@ -91,11 +94,13 @@ def _shortened(text: str, size: int) -> str:
     if len(text) <= size:
         return text
     lines = text.splitlines()
-    for kept in range(len(lines) - 1, 0, -1):
-        left_out = lines[kept:]
-        # A list of missing days has one day per line.
-        what = "days" if all(_OF_A_DAY.match(line) for line in left_out) else "lines"
-        short = "\n".join([*lines[:kept], f"… and {len(left_out):,} more {what}"])
-        if len(short) <= size:
-            return short
-    return f"{text[: size - 2]} …" if size > 2 else ""  # noqa: PLR2004  # the length of " …"
+    kept = 0
+    length = _NOTE_CHARACTERS
+    while (length := length + len(lines[kept]) + 1) <= size:
+        kept += 1
+    if not kept:
+        return f"{text[: size - 2]} …" if size > 2 else ""  # noqa: PLR2004  # the length of " …"
+    left_out = lines[kept:]
+    # A list of missing days has one day per line.
+    what = "days" if all(_OF_A_DAY.match(line) for line in left_out) else "lines"
+    return "\n".join([*lines[:kept], f"… and {len(left_out):,} more {what}"])

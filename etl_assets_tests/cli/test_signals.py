@@ -285,7 +285,7 @@ WAITS = {
 
 @pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
 def test_ctrl_c_interrupts_what_waits_though_polars_is_imported(wait: str) -> None:
-    code = f"import etl_assets.definitions; print('waits', flush=True); {wait}"
+    code = f"import etl_assets.frames; print('waits', flush=True); {wait}"
     with subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=ROOT,

@@ -1,6 +1,7 @@
 """Alarms: what is posted to the webhook, once, and that nothing of the address is told."""
 
 import json
+import re
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -248,6 +249,27 @@ def test_a_year_of_days_that_are_missing_is_a_message_that_a_chat_takes(
     assert "does not have 365 of the 366 days asked for" in text
     assert f"{first} to {MONDAY - timedelta(days=1)} (365 days): " in text
     assert len(text) <= 4_000
+    assert tick(pipeline, cursor) == cursor
+
+
+def test_a_failure_that_names_a_year_of_days_is_a_message_that_a_chat_takes(
+    pipeline: Pipeline, receiver: Receiver
+) -> None:
+    cursor = tick(pipeline, None)
+    receiver.texts.clear()
+    days = days_between(MONDAY - timedelta(days=364), MONDAY)
+    why = "\n".join(["No day is there:", *(f"{day}: its file is gone, again" for day in days)])
+    job = build_defs(PartitionSettings.read()).resolve_job_def(ORDER_REPORT_JOB)
+    run = pipeline.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    pipeline.instance.report_run_failed(run, why)
+    cursor = tick(pipeline, cursor)
+    (text,) = receiver.texts
+    assert len(text) > 3_900
+    assert run.run_id in text
+    assert f"{days[0]}: its file is gone" in text
+    left_out = re.search(r"… and (\d+) more days$", text)
+    assert left_out
+    assert len(text.splitlines()) - 2 + int(left_out[1]) == len(days)
     assert tick(pipeline, cursor) == cursor
 
 
