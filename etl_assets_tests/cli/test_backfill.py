@@ -201,7 +201,7 @@ def test_a_check_that_fails_is_named_with_what_is_wrong(etl: Etl, pipeline: Pipe
         " FOR EACH ROW EXECUTE FUNCTION public.add_one()"
     )
     error = etl("backfill", code=1).stderr
-    assert "The mart was left as it was: facts_equal_staging: 2024-02-26, 2024-02-27" in error
+    assert "The mart was not changed: facts_equal_staging: 2024-02-26, 2024-02-27" in error
     (line,) = [line for line in error.splitlines() if line.startswith("check ")]
     assert line.startswith("check facts_equal_staging: 2024-02-26: ")
     assert pipeline.loads() == []
