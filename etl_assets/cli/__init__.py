@@ -1,9 +1,11 @@
 """The command line: `etl-assets`.
 
-Commands stand with what they are about: `schema`, `loading`, `reading`, `backups`, `old_pipeline`,
-`demo`, `up`. Only click is imported here and there at the top; a command imports what it needs when
-it runs, so that `--help` answers at once. Results go to standard output, progress and complaints to
-standard error. Exit codes: 0 done, 1 failed, 2 wrong use (a wrong setting is one), 130 interrupted.
+Each module has the commands of one subject: `schema`, `loading`, `reading`, `backups`,
+`old_pipeline`, `demo`, `up`. Modules import only click and small modules at the top. A command
+imports the rest when it runs, so `--help` answers at once.
+
+Results go to standard output. Progress and errors go to standard error. Exit codes: 0 done, 1
+failed, 2 wrong use (including a wrong setting), 130 interrupted.
 """
 
 import errno
@@ -31,15 +33,15 @@ _WRONG_USE = 2
 _INTERRUPTED = 130
 
 _UNUSABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
-"""What the system says of files and folders that a user may not use."""
+"""The error numbers of files and folders that the user may not use."""
 
 
 class _Group(click.Group):
-    """Ends a command that fails with the error's own words and its exit code."""
+    """Prints the error of a command that fails, and sets the exit code."""
 
     def invoke(self, ctx: click.Context) -> object:
-        # A service manager's stop winds up as Ctrl-C does. SIGINT too: a script has it ignored in
-        # what it starts in the background.
+        # SIGTERM, which service managers send, works like Ctrl-C. SIGINT is set too, because a
+        # script's background processes start with SIGINT ignored.
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.default_int_handler)
         sys.unraisablehook = _interrupt_again
@@ -53,19 +55,19 @@ class _Group(click.Group):
                 raise
             click.echo(
                 f"Can't use {error.filename}: {error.strerror}. What to do: run the command in a "
-                "folder of your own, or have the right to that one granted",
+                "folder that you may write to, or get the rights on this one",
                 err=True,
             )
             ctx.exit(_FAILED)
         except KeyboardInterrupt:
-            click.echo("\nInterrupted. A day is loaded whole or not at all: run it again", err=True)
+            click.echo("\nInterrupted. No day is loaded in part: run the command again", err=True)
             ctx.exit(_INTERRUPTED)
 
 
 def _interrupt_again(lost: "UnraisableHookArgs", /) -> None:
-    """Repeat a Ctrl-C that came while an object was finalized: Python would print it and go on."""
+    """Repeat a Ctrl-C that arrived in a finalizer. Python would only print it and go on."""
     if issubclass(lost.exc_type, KeyboardInterrupt):
-        # From another thread, for in here it would be lost again.
+        # From another thread: raised here, it would be lost again.
         Timer(0.01, signal.pthread_kill, (main_thread().ident, signal.SIGINT)).start()
     else:
         sys.__unraisablehook__(lost)
@@ -74,12 +76,12 @@ def _interrupt_again(lost: "UnraisableHookArgs", /) -> None:
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="etl_assets")
 def main() -> None:
-    """Orders from a report API and S3 files into a PostgreSQL mart, by day.
+    """Load orders from a report API and S3 files into a PostgreSQL mart, day by day.
 
     \b
-    A first look, with no account anywhere:
+    To try it without any account:
       etl-assets demo
-    With your own source and database, set as .env.example says:
+    With your own source and database, configured as in .env.example:
       etl-assets doctor
       etl-assets migrate
       etl-assets backfill

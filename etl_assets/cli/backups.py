@@ -1,4 +1,4 @@
-"""Commands that save what there is, and bring it back."""
+"""The commands `backup` and `restore`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 _FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 
 
-@click.command(short_help="Save the warehouse and Dagster's storage into a folder.")
+@click.command(short_help="Back up the warehouse and Dagster's storage to a folder.")
 @_FOLDER
 def backup(folder: Path) -> None:
-    """Save the warehouse, and Dagster's storage where DAGSTER_POSTGRES_URL names it, into FOLDER.
+    """Back up the warehouse to FOLDER, and Dagster's storage if DAGSTER_POSTGRES_URL is set.
 
-    Nothing has to be stopped for it. It needs pg_dump, of the server's version or newer, and a user
-    who may read everything: the owner.
+    The pipeline can keep running. The command needs pg_dump, of the server's version or newer, and
+    a database user that may read everything, such as the owner.
 
     \b
     Example:
@@ -30,12 +30,12 @@ def backup(folder: Path) -> None:
         click.echo(f"Saved {folder / f'{name}.dump'}")
 
 
-@click.command(short_help="Bring a backup back, into empty databases.")
+@click.command(short_help="Restore a backup into empty databases.")
 @_FOLDER
 def restore(folder: Path) -> None:
-    """Bring back what `backup` has saved in FOLDER, into databases that are empty.
+    """Restore the backup in FOLDER into empty databases.
 
-    The warehouse's schema is then brought up to date, and the rights of its roles are granted.
+    Then bring the warehouse's schema up to date and grant the roles their rights.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""Days on the command line."""
+"""Days as arguments and options of commands."""
 
 from datetime import date
 
@@ -6,14 +6,14 @@ import click
 
 
 class Day(click.ParamType[date]):
-    """A day as in 2024-02-25."""
+    """A day such as 2024-02-25."""
 
     name = "day"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> date:
-        """Return the day, or end the command as wrong use."""
+        """Return the day. Any other text ends the command as wrong use."""
         if isinstance(value, date):
             return value
         try:

@@ -1,4 +1,4 @@
-"""The demo: the main job on embedded parts, with no account anywhere."""
+"""The command `demo`: the whole pipeline on embedded servers, without any account."""
 
 import os
 import shutil
@@ -14,18 +14,19 @@ from etl_assets.cli.reading import print_retention
 FOLDER = Path(".etl")
 
 
-@click.command(short_help="Run everything on parts that it brings along.")
+@click.command(short_help="Run the whole pipeline on its own servers.")
 @click.option(
     "--days",
     type=click.IntRange(1, 7),
-    help="How many increments to load after the report; by default all seven.",
+    help="The number of increments to load after the report; by default all seven.",
 )
-@click.option("--fresh", is_flag=True, help="Forget what an earlier demo has left, and start over.")
+@click.option("--fresh", is_flag=True, help="Delete the data of earlier demos first.")
 def demo(days: int | None, fresh: bool) -> None:
-    """Run the whole pipeline on a PostgreSQL, an S3 server and a report API that it brings along.
+    """Run the whole pipeline on a PostgreSQL, an S3 server and a report API of its own.
 
-    The parts are stopped at the end; what they hold stays in .etl/ in the current folder, so a
-    second demo finds everything loaded. No database, object store or report API of yours is used.
+    The command starts these servers and stops them at the end. Their data stays in .etl/ in the
+    current folder, so a second demo finds everything loaded. Your own database, object store and
+    report API are not used.
 
     \b
     Examples:
@@ -45,15 +46,15 @@ def demo(days: int | None, fresh: bool) -> None:
         _load(days)
     finally:
         services.stop()
-    print_message(f"\nIt is all in {FOLDER}/. Where to look next:")
-    # Who comes from `make demo` has it in .venv/bin alone.
+    print_message(f"\nThe data is in {FOLDER}/. Next:")
+    # After `make demo` the command is in .venv/bin, which need not be on PATH.
     command = "etl-assets" if shutil.which("etl-assets") else sys.argv[0]
-    print_message(f"  {command} up              the same in Dagster's UI")
-    print_message(f"  {command} demo --fresh    once more, from nothing")
+    print_message(f"  {command} up              open the same data in Dagster's UI")
+    print_message(f"  {command} demo --fresh    run the demo again, without the data")
 
 
 def _load(increments: int | None) -> None:
-    """Bring the schema up to date, load what is missing, and print the retention."""
+    """Bring the schema up to date, load the missing days, and print the retention."""
     from etl_assets.cli.output import print_message
     from etl_assets.clients.warehouse import Warehouse
     from etl_assets.operations.migrations import migrate

@@ -1,4 +1,4 @@
-"""Commands that load: a range, the next days, the mart anew."""
+"""The commands that load: `backfill`, `increment`, `rebuild`."""
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ _DAY = timedelta(days=1)
 
 @dataclass
 class Pipeline:
-    """What the commands here work with."""
+    """The parts that the commands of this module use."""
 
     partitions: "PartitionSettings"
     warehouse: "Warehouse"
@@ -33,7 +33,7 @@ class Pipeline:
 
     @cached_property
     def source(self) -> "Source":
-        """The source, whose settings are read when it is needed."""
+        """The source. Its settings are read at the first use."""
         from etl_assets.clients.object_store import ObjectStore
         from etl_assets.clients.report_api import ReportApi
         from etl_assets.settings import ObjectStoreSettings, ReportApiSettings
@@ -48,10 +48,10 @@ class Pipeline:
     def run(
         self, what: str, job: str, days: Sequence[date] = (), **options: Any
     ) -> Mapping[str, str]:
-        """Run a job, with the options of `Runner.run`, and show that it runs.
+        """Run a job and show the progress. `options` are those of `Runner.run`.
 
         Returns:
-            The checks that warn, by name, and why.
+            The checks that warn: the reason by the check's name.
 
         Raises:
             EtlError: the run failed.
@@ -68,7 +68,7 @@ class Pipeline:
         return outcome.failed_checks
 
     def load(self, doing: str, done: str, job: str, days: Sequence[date], **options: Any) -> None:
-        """Run a job that loads days, and print what the mart holds of them now.
+        """Run a job that loads days. Print the row counts of the loads, and the warnings.
 
         Raises:
             EtlError: the run failed.
@@ -79,14 +79,14 @@ class Pipeline:
         from etl_assets.defs.assets.staging import EMPTIED_CHECK
 
         began = time.monotonic()
-        # Between two steps too: whoever plans elsewhere may know nothing of this run.
+        # Also between two steps: a planner in another process may not know this run.
         with loading(self.warehouse, days):
             checks = self.run(f"{doing} {format_days(days)}", job, days, **options)
         loads = self.warehouse.rows("mart/latest_loads", {"days": list(days)})
         became = format_row_counts(loads)
         click.echo(f"{done} {format_days(days)}: {became}, in {time.monotonic() - began:.1f} s")
         outside = self.warehouse.rows("staging/rejected_outside", {"days": list(days)})
-        # The loads tell of emptied days, and name the object.
+        # `warnings_of` reports emptied days from the loads, with the object.
         checks = {name: why for name, why in checks.items() if name != EMPTIED_CHECK.name}
         for warning in (*warnings_of(loads, outside), *_format_checks(checks)):
             print_message(f"Warning: {warning}")
@@ -97,7 +97,7 @@ def _format_checks(checks: Mapping[str, str]) -> list[str]:
 
 
 def format_row_counts(counts: Sequence[Mapping[str, int]]) -> str:
-    """Say how many rows were read, and what became of them, in all."""
+    """Return the total counts as text: orders, rows read, duplicates, rejected rows."""
     loaded, read, duplicates, rejected = (
         sum(count[column] for count in counts)
         for column in ("loaded", "rows_read", "duplicates", "rejected")
@@ -108,31 +108,31 @@ def format_row_counts(counts: Sequence[Mapping[str, int]]) -> str:
 def warnings_of(
     loads: Sequence[Mapping[str, Any]], outside: Sequence[Mapping[str, Any]]
 ) -> Iterator[str]:
-    """Say what is odd about loads that succeeded.
+    """Return the warnings about loads that succeeded.
 
     Args:
-        loads: the rows of `sql/etl/latest_loads.sql`.
+        loads: the rows of `sql/mart/latest_loads.sql`.
         outside: the rows of `sql/staging/rejected_outside.sql`.
     """
     for load in loads:
         if load["changes"]["gone"] and not load["loaded"]:
             yield (
-                f"{load['partition_day']} had {load['changes']['gone']:,} orders before this load, "
-                f"and has none now. Loaded from {load['uri']}"
+                f"{load['partition_day']} had {load['changes']['gone']:,} orders before this load "
+                f"and has none now. It was loaded from {load['uri']}"
             )
     for of_object in outside:
         yield (
-            f"{of_object['rejected']:,} rows of {of_object['uri']} were rejected that have no "
-            f"readable day, or none from {of_object['start_day']} to {of_object['end_day']}. They "
-            "count for no day: etl-assets rejected shows them"
+            f"{of_object['rejected']:,} rows of {of_object['uri']} were rejected because their day "
+            f"is unreadable or not from {of_object['start_day']} to {of_object['end_day']}. They "
+            "are not in the count of any day: etl-assets rejected shows them"
         )
 
 
 def needed_settings(*, with_source: bool = True) -> "PartitionSettings":
-    """Check every setting that loading needs, before anything starts; return which days there are.
+    """Check every setting that loading needs. Return the settings of the partitions.
 
     Raises:
-        ConfigurationError: one line a variable that is missing or malformed.
+        ConfigurationError: variables are missing or malformed; one line for each.
     """
     from etl_assets.settings import (
         DagsterSettings,
@@ -151,14 +151,14 @@ def needed_settings(*, with_source: bool = True) -> "PartitionSettings":
 
 @contextmanager
 def pipeline(partitions: "PartitionSettings") -> Generator[Pipeline]:
-    """Put together what the commands work with.
+    """Open the warehouse and Dagster's instance, and yield the parts that the commands use.
 
     Raises:
         EtlError: the warehouse, or Dagster's own storage, can't be used.
     """
     import logging
 
-    # The libraries warn of what they try again, and of their own plans; what comes of it we say.
+    # Libraries warn about retries and deprecations. The commands report the outcome themselves.
     logging.captureWarnings(capture=True)
     logging.getLogger().setLevel(logging.ERROR)
     # Whom a run waits for: Dagster keeps it in the run's log, and would show it nowhere else.
@@ -175,32 +175,35 @@ def pipeline(partitions: "PartitionSettings") -> Generator[Pipeline]:
         yield Pipeline(partitions, warehouse, runs)
 
 
-@click.command(short_help="Load a range of days in one run, or all of the report.")
+@click.command(short_help="Load a range of days in one run, by default the report's days.")
 @click.option("--from", "first", type=DAY, help="The first day; by default the report's.")
 @click.option("--to", "last", type=DAY, help="The last day, included; by default the report's.")
-@click.option("--new-report", is_flag=True, help="Ask for a new report although there is one.")
+@click.option("--new-report", is_flag=True, help="Request a new report, even if there is one.")
 @click.option(
     "--report",
     type=click.Choice(["recorded", "latest"]),
     default="recorded",
     show_default=True,
-    help="Take days that are loaded already from the object that they were loaded from (recorded), "
-    "or from the newest report even where that rewrites them (latest; a report has no refunds).",
+    help="Where to load days from that are loaded already: recorded is the object that each was "
+    "loaded from, latest is the newest report. latest rewrites days; a report has no refunds.",
 )
 @click.option(
     "--allow-empty",
     is_flag=True,
-    help="Let a day that has orders be replaced by none, where its object gives no orders.",
+    help="Replace a day that has orders even if its object has no valid order for it.",
 )
 def backfill(
     first: date | None, last: date | None, new_report: bool, report: str, allow_empty: bool
 ) -> None:
-    """Load a range of days in one run, all that the report covers by default.
+    """Load a range of days in one run, by default all days of the report.
 
-    The report is asked for if there is none. Any day that the source has can be given, increments
-    included. Loading a day again replaces it by what the source has now. If the source lacks one of
-    the days, nothing is loaded. Neither is anything if a day that has orders would be replaced by
-    none (see --allow-empty), unless its increment is a header alone: that is loaded with a warning.
+    If there is no report, the command requests one. The range may include any day that the source
+    has, increments included. Loading a day again replaces its rows with those that the source has
+    now.
+
+    Nothing is loaded if the source lacks one of the days, or if a day would lose all its orders
+    (see --allow-empty). An increment that has only the header is an exception: it is loaded, with a
+    warning.
 
     \b
     Examples:
@@ -216,7 +219,7 @@ def backfill(
 
 
 def _check_range(partitions: "PartitionSettings", first: date | None, last: date | None) -> None:
-    """Refuse days that there can't be, before anything is asked for."""
+    """Refuse days outside the partitions, before anything is requested."""
     earliest, latest = partitions.start_day, partitions.last_day()
     for option, day in (("--from", first), ("--to", last)):
         if day and day < earliest:
@@ -240,10 +243,12 @@ def load_range(
     choice: str = "recorded",
     allow_empty: bool = False,
 ) -> None:
-    """Load the days from first to last, by default those of the report, which is asked for.
+    """Load the days from `first` to `last`, by default those of the report.
+
+    If there is no report, or with `new_report`, request one first.
 
     Raises:
-        EtlError: the report or a day could not be had, or none of the report's days is wanted.
+        EtlError: the run failed, or no day of the report is in the range.
     """
     from etl_assets.defs.jobs import ORDER_BACKFILL
 
@@ -262,14 +267,14 @@ def _ask_for_report(work: Pipeline, *, new: bool) -> None:
     from etl_assets.defs.jobs import ORDER_REPORT_JOB
 
     ops = {"order_report": {"config": {"new_report": new}}}
-    work.run("Asking for the report", ORDER_REPORT_JOB, ops=ops)
+    work.run("Requesting the report", ORDER_REPORT_JOB, ops=ops)
     report = work.source.reports()[0]
     covered = days_between(report.start_day, report.end_day)
-    click.echo(f"The report is ready: it covers {format_days(covered)}")
+    click.echo(f"The report is ready. It covers {format_days(covered)}")
 
 
 def _chosen_days(work: Pipeline, first: date | None, last: date | None) -> list[date]:
-    """Return the days from first to last; what is not given is the report's, as far as wanted."""
+    """Return the days from `first` to `last`; a missing end is the report's, within the limits."""
     from etl_assets.cli.output import print_message
     from etl_assets.days import days_between, format_days
 
@@ -280,8 +285,8 @@ def _chosen_days(work: Pipeline, first: date | None, last: date | None) -> list[
     if from_day > to_day:
         covered = format_days(days_between(report.start_day, report.end_day))
         raise EtlError(
-            f"The report covers {covered}, and none of it is from {first or earliest} to "
-            f"{last or latest}. What to do: give --from and --to, or another ETL_START_DATE"
+            f"The report covers {covered}. None of these days is from {first or earliest} to "
+            f"{last or latest}. What to do: give --from and --to, or change ETL_START_DATE"
         )
     if first is None and report.start_day < earliest:
         left_out = days_between(report.start_day, min(report.end_day, earliest - _DAY))
@@ -296,10 +301,12 @@ def _chosen_days(work: Pipeline, first: date | None, last: date | None) -> list[
     return days_between(from_day, to_day)
 
 
-@click.command(short_help="Load the next days, until the source has no more.")
-@click.option("--until", type=DAY, help="The last day to load; by default all that there are.")
+@click.command(short_help="Load the next days, until the source has no more days.")
+@click.option(
+    "--until", type=DAY, help="The last day to load; by default the last that the source has."
+)
 def increment(until: date | None) -> None:
-    """Load the next days, in order, until the source has no more.
+    """Load the next days in order, until the source has no more days.
 
     \b
     Examples:
@@ -311,7 +318,7 @@ def increment(until: date | None) -> None:
 
 
 def load_increments(work: Pipeline, until: date | None = None) -> None:
-    """Load day after day while the planner says so.
+    """Load day after day, as long as the planner returns one.
 
     Raises:
         EtlError: a load failed, or the planner is blocked.
@@ -341,13 +348,17 @@ def load_increments(work: Pipeline, until: date | None = None) -> None:
                 raise errors.ServiceUnavailable(error)
 
 
-@click.command(short_help="Make the mart anew from staging, without the source.")
-@click.option("--from", "first", type=DAY, help="The first day; by default the first staged.")
-@click.option("--to", "last", type=DAY, help="The last day, included; by default the last staged.")
+@click.command(short_help="Make the mart again from staging, without the source.")
+@click.option(
+    "--from", "first", type=DAY, help="The first day; by default the first day in staging."
+)
+@click.option(
+    "--to", "last", type=DAY, help="The last day, included; by default the last day in staging."
+)
 def rebuild(first: date | None, last: date | None) -> None:
-    """Make the mart anew from staging: all of it, or some days.
+    """Make the mart again from staging: all days, or a range.
 
-    The source is not asked, and its settings are not needed.
+    The command does not use the source, and needs none of its settings.
 
     \b
     Examples:
@@ -368,7 +379,7 @@ def rebuild(first: date | None, last: date | None) -> None:
         days = [day for day in staged if from_day <= day <= to_day]
         if not days:
             raise EtlError(
-                f"Staging holds no day from {from_day} to {to_day}. What to do: etl-assets backfill"
+                f"Staging has no day from {from_day} to {to_day}. What to do: etl-assets backfill"
             )
         asked_for = days_between(first or days[0], last or days[-1])
         for gap in split_at_gaps(sorted(set(asked_for) - set(days))):

@@ -1,4 +1,4 @@
-"""Commands for coming over from an old pipeline: carry its database over, compare with it."""
+"""The commands for leaving an old pipeline: `adopt` and `compare`."""
 
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -25,10 +25,15 @@ _OLD_URL = click.argument("old_url", required=False, metavar="[OLD_URL]")
 def _open(
     old_url: str | None, *needed: "type[Settings]", retried: bool = False
 ) -> "tuple[OldDatabase, Warehouse]":
-    """Return the old database, of the argument or else of the environment, and the warehouse.
+    """Return the old database and the warehouse.
+
+    Args:
+        old_url: the old database's address; None means OLD_WAREHOUSE_URL.
+        needed: further settings that the command needs.
+        retried: whether to try again after transient faults.
 
     Raises:
-        ConfigurationError: one line a setting that is missing or malformed, those needed too.
+        ConfigurationError: settings are missing or malformed; one line for each.
         EtlError: the warehouse can't be opened, or its schema is not up to date.
     """
     from psycopg.conninfo import conninfo_to_dict
@@ -43,37 +48,41 @@ def _open(
     url = OldDatabaseSettings.read(**given).url
     if old_url and conninfo_to_dict(old_url).get("password"):
         print_message(
-            "Who lists this machine's processes sees the password in OLD_URL. Better: set "
-            "OLD_WAREHOUSE_URL or PGPASSWORD, or write it to ~/.pgpass"
+            "Other users of this machine can see the password in OLD_URL in the list of processes. "
+            "Better: set OLD_WAREHOUSE_URL or PGPASSWORD, or write it to ~/.pgpass"
         )
     old = OldDatabase(url, retry_seconds=RETRY_SECONDS if retried else 0)
     return old, open_warehouse(retried=retried)
 
 
-@click.command(short_help="Carry the days of an old pipeline's database over.")
+@click.command(short_help="Copy days from an old pipeline's database.")
 @_OLD_URL
-@click.option("--from", "first", type=DAY, help="The first day; by default the old one's first.")
-@click.option("--to", "last", type=DAY, help="The last day, included; by default its last.")
+@click.option(
+    "--from", "first", type=DAY, help="The first day; by default the old database's first."
+)
+@click.option(
+    "--to", "last", type=DAY, help="The last day, included; by default the old database's last."
+)
 @click.option(
     "--keep-duplicates",
     is_flag=True,
-    help="Take each of several equal facts of a day for an order. By default they are duplicates, "
-    "as the source delivers them, and one is taken.",
+    help="Load each of several equal facts of a day as an order. By default they count as "
+    "duplicates, because the source sends duplicates, and one is loaded.",
 )
 def adopt(
     old_url: str | None, first: date | None, last: date | None, keep_duplicates: bool
 ) -> None:
-    """Carry over from an old pipeline's database the days that were not loaded from the source.
+    """Copy the days that are not loaded from the source from an old pipeline's database.
 
-    OLD_URL is its address, postgresql://user@host:5432/database; by default OLD_WAREHOUSE_URL of
-    the environment or .env. A password is better kept there, in PGPASSWORD or in ~/.pgpass: others
-    can see a command's arguments. The old database is only read.
+    OLD_URL is its address, postgresql://user@host:5432/database. The default is OLD_WAREHOUSE_URL
+    of the environment or .env. Put a password there, in PGPASSWORD or in ~/.pgpass: other users can
+    see a command's arguments. The old database is only read.
 
-    All is carried over in one transaction. Days that were loaded from the source are left alone,
-    and any other is replaced when it is loaded from the source. mart.loaded_day tells in
-    adopted_from which days were carried over, and from which table: raw rows where the old staging
-    still has them, facts with what the old pipeline counted otherwise. Facts that can't be orders
-    (nothing paid, no quantity) are in quarantine. It is safe to run again.
+    One transaction copies all days. Days that are loaded from the source do not change. An adopted
+    day is replaced when it is loaded from the source. A day's orders come from the raw rows, if the
+    old staging table still has them, or else from the facts as the old pipeline counted them; the
+    column adopted_from of mart.loaded_day names the table. Facts that can't be orders (nothing
+    paid, no quantity) are rejected. It is safe to run the command again.
 
     \b
     Examples:
@@ -95,8 +104,8 @@ def adopt(
         done = adopt_days(warehouse, old, first=first, last=last, keep_duplicates=keep_duplicates)
     seconds = time.monotonic() - began
     for days, what in (
-        (done.from_source, "Left alone, for they were loaded from the source"),
-        (done.unchanged, "Adopted before, and not changed since"),
+        (done.from_source, "Not changed, because they are loaded from the source"),
+        (done.unchanged, "Already adopted, and unchanged since"),
     ):
         if days:
             print_message(f"{what}: {format_days(days)}")
@@ -107,22 +116,28 @@ def adopt(
     click.echo(f"Adopted {format_days(done.days)}: {became}, in {seconds:.1f} s")
     if done.from_facts:
         print_message(
-            f"Only the facts were left of {format_days(done.from_facts)}: revenue and quantity "
-            "are as the old pipeline had counted them"
+            f"The old database has only the facts of {format_days(done.from_facts)}: revenue and "
+            "quantity are as the old pipeline counted them"
         )
     start_day = PartitionSettings.read().start_day
     if done.days[0] < start_day:
         print_message(
-            f"Some are before ETL_START_DATE ({start_day}): Dagster and etl-assets rebuild begin "
-            f"there. To have them too: ETL_START_DATE={done.days[0]}"
+            f"Some of these days are before ETL_START_DATE ({start_day}). Dagster and etl-assets "
+            f"rebuild leave them out. To include them, set ETL_START_DATE={done.days[0]}"
         )
 
 
-@click.command(short_help="List what differs from an old pipeline's database, and why.")
+@click.command(short_help="List the differences from an old pipeline's database, and why.")
 @_OLD_URL
-@click.option("--from", "first", type=DAY, help="The first day; by default the first of both.")
-@click.option("--to", "last", type=DAY, help="The last day, included; by default the last of both.")
-@click.option("--unexplained", is_flag=True, help="Only what old pipelines are not known for.")
+@click.option(
+    "--from", "first", type=DAY, help="The first day; by default the first in either database."
+)
+@click.option(
+    "--to", "last", type=DAY, help="The last day, included; by default the last in either database."
+)
+@click.option(
+    "--unexplained", is_flag=True, help="List only the differences without a known cause."
+)
 @JSON
 @CSV
 @click.pass_context
@@ -136,26 +151,26 @@ def compare(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """List what differs by day and by week from the database of an old pipeline, and why.
+    """List the differences from an old pipeline's database by day and by week, and their causes.
 
-    OLD_URL is its address, postgresql://user@host:5432/database; by default OLD_WAREHOUSE_URL of
-    the environment or .env (see etl-assets adopt). Both are only read.
+    OLD_URL is its address, postgresql://user@host:5432/database. The default is OLD_WAREHOUSE_URL
+    of the environment or .env (see etl-assets adopt). Both databases are only read.
 
-    Rows, quantity and revenue of mart.f_sales are compared by day, and the figures of
-    mart.f_customer_retention by week, if the whole week is in the range. In brackets is what a
-    cause adds to the old facts, of a week to all of them. These are known of old pipelines:
+    The command compares rows, quantity and revenue of mart.f_sales by day, and the figures of
+    mart.f_customer_retention by week, if the whole week is in the range. The number in brackets is
+    what a cause adds to the old facts; for a week, to all facts of the week. Known causes:
 
     \b
       duplicates counted        the source sends most orders many times
-      duplicates as facts       the same, with a fact for each
-      orders collapsed          all that a customer buys of an item in a day is one fact
-      refunds counted as sales  they have to be negative
-      facts in quarantine here  they can't be right: etl-assets rejected says why
+      duplicates as facts       the same, and each duplicate is a fact
+      orders collapsed          a customer's orders of one item in a day are one fact
+      refunds counted as sales  refunds must be negative
+      facts in quarantine here  they can't be right; etl-assets rejected shows why
       multiplied by the view    it joins each new customer with each returning one
 
-    Anything else is unexplained: look into which of the two is right.
+    Any other difference is unexplained: find out which of the two databases is right.
 
-    The exit code is 0 where nothing is listed, and 1 where anything is.
+    The exit code is 0 if nothing is listed, else 1.
 
     \b
     Examples:
@@ -212,8 +227,9 @@ def _print_comparison(found: "Comparison", listed: "Sequence[Difference]") -> No
             click.echo(f"Only in the {where}: {', '.join(map(format_days, split_at_gaps(days)))}")
     if not found.has_view:
         output.print_message(
-            "The weeks were computed from the old facts: the old mart.f_customer_retention is "
-            "missing, has no row a week by its Monday, or took more than a minute"
+            "The old weeks were computed from the old facts, because the old "
+            "mart.f_customer_retention is missing, does not have one row for each week by its "
+            "Monday, or took more than a minute"
         )
     unknown = sum(not difference.is_explained for difference in found.differences)
     click.echo(

@@ -1,6 +1,6 @@
 """What commands print: tables and progress for people, JSON and CSV for programs.
 
-Results go to standard output, progress and complaints to standard error.
+Results go to standard output. Progress and errors go to standard error.
 """
 
 import csv
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _NO_LIMIT = (1_000, 1)
-"""The size of what is no terminal: a line that wraps can't be searched."""
+"""The size used where the output is not a terminal. Wrapped lines are hard to search."""
 
 _LONG_WORD = 12
-"""Longer words are broken where a terminal is narrow."""
+"""The length up to which a word is never broken, even on a narrow terminal."""
 
 
 class Step(Protocol):
-    """Says what is being done now."""
+    """Shows the step that is running now."""
 
     def __call__(self, step: str, /) -> None:
-        """Say it."""
+        """Show the step."""
         ...
 
 
 def print_message(text: str) -> None:
-    """Say how far things are, on standard error."""
+    """Print a message for people on standard error."""
     _console(stderr=True).print(text, soft_wrap=True)
 
 
 @contextmanager
 def progress(what: str) -> Generator[Step]:
-    """Show that something goes on; on a terminal also for how long, and its step."""
+    """Show that work is going on. On a terminal, also show the seconds and the step."""
     console = _console(stderr=True)
     if not console.is_terminal:
         print_message(f"{what} …")
@@ -54,9 +54,10 @@ def progress(what: str) -> Generator[Step]:
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], *, title: str, columns: Sequence[str]) -> None:
-    """Print the columns of the rows as a table as wide as the terminal.
+    """Print the columns of the rows as a table that fits the terminal.
 
-    Where that is narrow headers wrap between words and texts anywhere; numbers and days never do.
+    On a narrow terminal, headers wrap between words and texts wrap anywhere. Numbers and days are
+    never broken.
     """
     from rich import box
     from rich.measure import Measurement
@@ -67,7 +68,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, title: str, columns: Seque
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
-        # The box puts a blank between two columns itself.
+        # The box already puts a blank between two columns.
         padding=(0, 1, 0, 0),
         header_style="bold",
     )
@@ -86,14 +87,14 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, title: str, columns: Seque
     unlimited = console.options.update(max_width=_NO_LIMIT[0])
     if Measurement.get(console, unlimited, table).maximum > console.width:
         for column, name in zip(table.columns, columns, strict=True):
-            # Rich takes from the widest columns first, numbers included, and cuts those.
+            # Rich narrows the widest columns first, and would cut numbers.
             if not any(isinstance(row[name], str) for row in rows):
                 column.width = column.min_width
         least = sum(column.min_width or 0 for column in table.columns)
         gaps = len(columns) - 1
         if least + 2 * gaps > console.width:
             table.padding = 0
-        # Where it can't fit the terminal breaks lines; rich would break numbers.
+        # If the table can't fit, let the terminal wrap the lines: rich would break numbers.
         console.width = max(console.width, least + gaps)
     console.print(title, style="bold")
     console.print(table, crop=False)
@@ -107,7 +108,7 @@ def _unbroken(value: object) -> list[str]:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON: days as in 2024-02-25, money as exact decimals in texts."""
+    """Print a value as JSON. A day is a text such as "2024-02-25", an amount such as "9.50"."""
     json.dump(value, sys.stdout, default=_json, ensure_ascii=False, indent=2)
     sys.stdout.write("\n")
 
@@ -144,13 +145,13 @@ def _json(value: object) -> object:
         return value.isoformat()
     if isinstance(value, Decimal):
         return str(value)
-    raise TypeError(f"{type(value)} is no JSON")
+    raise TypeError(f"{type(value)} can't be written as JSON")
 
 
 def _console(*, stderr: bool = False) -> "Console":
     from rich.console import Console
 
-    # Texts are printed as they are: brackets in them are no markup, colons no emoji.
+    # Print texts unchanged: brackets are not markup, and colons are not emoji.
     return Console(
         stderr=stderr,
         width=get_terminal_size(_NO_LIMIT).columns,

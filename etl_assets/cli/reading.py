@@ -1,4 +1,4 @@
-"""Commands that read the warehouse: the retention, what is loaded, what was rejected."""
+"""The commands that read the warehouse: `retention`, `status`, `rejected`."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from etl_assets.cli.days import DAY
 if TYPE_CHECKING:
     from etl_assets.clients.warehouse import Warehouse
 
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 CSV = click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 
 _RETENTION_COLUMNS = (
@@ -49,12 +49,14 @@ _REASON_COLUMNS = ("reason", "rows", "first_day", "first_line", "object")
 
 
 def open_warehouse(*, retried: bool = False) -> "Warehouse":
-    """Return the warehouse, its schema checked.
+    """Return the warehouse after a check of its schema.
 
-    Faults that pass are ridden out where `retried`; whoever only reads would rather see them.
+    Args:
+        retried: whether to try again after transient faults. Commands that only read report them
+            at once.
 
     Raises:
-        EtlError: it can't be opened, or its schema is not up to date.
+        EtlError: the warehouse can't be opened, or its schema is not up to date.
     """
     from etl_assets.clients.retries import RETRY_SECONDS
     from etl_assets.clients.warehouse import Warehouse
@@ -69,16 +71,16 @@ def open_warehouse(*, retried: bool = False) -> "Warehouse":
 
 
 def require_one_format(as_json: bool, as_csv: bool) -> None:
-    """Refuse to print in two formats."""
+    """Refuse --json together with --csv."""
     if as_json and as_csv:
-        raise click.UsageError("--json and --csv exclude each other")
+        raise click.UsageError("--json and --csv can't be used together")
 
 
 @click.command()
 @JSON
 @CSV
 def retention(as_json: bool, as_csv: bool) -> None:
-    """Print the weekly retention, mart.f_customer_retention.
+    """Print the weekly customer retention: the view mart.f_customer_retention.
 
     \b
     Examples:
@@ -91,7 +93,7 @@ def retention(as_json: bool, as_csv: bool) -> None:
     from etl_assets.clients.warehouse import Warehouse
     from etl_assets.settings import WarehouseSettings
 
-    # The schema's version is not looked at: a user of BI may read schema mart and no other.
+    # Without a check of the schema's version: a BI user may read only the schema mart.
     weeks = Warehouse(WarehouseSettings.read().url, retry_seconds=0).rows("mart/retention")
     if as_json:
         output.print_json(weeks)
@@ -111,15 +113,15 @@ def print_retention(weeks: list[dict[str, Any]]) -> None:
         output.print_message("No facts are loaded yet. What to do: etl-assets backfill")
 
 
-@click.command(short_help="Show what is loaded, from what, and what is missing.")
+@click.command(short_help="Show which days are loaded, from which objects, and which are missing.")
 @click.argument("day", type=DAY, required=False)
 @JSON
 def status(day: date | None, as_json: bool) -> None:
     """Show the reports, the last load of each day, and the days that are missing.
 
-    With a DAY, show what happened to it: which tries failed and why, which object came when, what
-    each load changed, and how many seconds each phase took. Times are UTC. Missing are the days
-    since the oldest report's first that are not loaded.
+    With a DAY, show its history: the tries that failed and why, the object of each load, what each
+    load changed, and the seconds that each phase took. Times are UTC. A day is missing if it is not
+    loaded and not before the first day of the oldest report.
 
     \b
     Examples:
@@ -178,14 +180,14 @@ def _status_of_day(day: date, as_json: bool) -> None:
         return
     columns = [column for column in _LOAD_COLUMNS if column not in {"partition_day", "loaded_at"}]
     _print_with_objects(
-        loads, title=f"The loads of {day}, the newest last", columns=["loaded_at", *columns]
+        loads, title=f"Loads of {day}, the newest last", columns=["loaded_at", *columns]
     )
-    output.print_table(loads, title="What each changed", columns=_CHANGE_COLUMNS)
+    output.print_table(loads, title="What each load changed", columns=_CHANGE_COLUMNS)
     click.echo()
     phases = list(in_order({phase: 0 for load in loads for phase in load["seconds"]}))
     output.print_table(
         [{"run_id": load["run_id"], **dict.fromkeys(phases), **load["seconds"]} for load in loads],
-        title="The run of each, and the seconds that it took",
+        title="Run of each load, and seconds by phase",
         columns=["run_id", *phases],
     )
 
@@ -195,7 +197,7 @@ def _unfinished(attempt: Mapping[str, Any]) -> str:
 
 
 def _print_tries(day: date, tries: Sequence[Mapping[str, Any]]) -> None:
-    """Print the tries that have loaded nothing, and why."""
+    """Print the tries that loaded nothing, and why."""
     if not tries:
         return
     click.echo(f"Tries of {day} that loaded nothing, the newest last:")
@@ -210,7 +212,7 @@ def _print_reports(reports: Sequence[dict[str, Any]]) -> None:
     from etl_assets.cli import output
 
     if not reports:
-        output.print_message("No report was asked for yet. What to do: etl-assets backfill")
+        output.print_message("No report has been requested yet. What to do: etl-assets backfill")
         return
     shown = [report | {"report_id": report["report_id"] or "not ready"} for report in reports]
     output.print_table(shown, title="Reports", columns=_REPORT_COLUMNS)
@@ -229,16 +231,18 @@ def _print_days(loads: Sequence[Mapping[str, Any]], missing: Sequence[date]) -> 
         click.echo(f"  {format_days(stretch)}")
 
 
-@click.command(short_help="Show the rows in quarantine, and what is wrong with them.")
+@click.command(short_help="Show the rejected rows, and why each was rejected.")
 @click.argument("day", type=DAY, required=False)
-@click.option("--replaced", is_flag=True, help="Also those of objects that were replaced since.")
-@click.option("--by", type=click.Choice(["reason"]), help="Count the rows by what is wrong.")
+@click.option(
+    "--replaced", is_flag=True, help="Include the rows of objects that have been replaced since."
+)
+@click.option("--by", type=click.Choice(["reason"]), help="Count the rows by the reason.")
 @JSON
 def rejected(day: date | None, replaced: bool, by: str | None, as_json: bool) -> None:
-    """Show the rows in quarantine, of a DAY or of all: where they are and what is wrong.
+    """Show the rejected rows of a DAY, or of all days: object, line and reason.
 
-    Those of the objects that the days are loaded from now. The fields themselves are in
-    staging.rejected_row.
+    Only the objects that the days are loaded from now count, unless --replaced is given. The fields
+    of the rows are in staging.rejected_row.
 
     \b
     Examples:
@@ -257,11 +261,11 @@ def rejected(day: date | None, replaced: bool, by: str | None, as_json: bool) ->
     elif rows:
         _print_with_objects(rows, title="staging.rejected_row", columns=columns)
     else:
-        output.print_message("No row is in quarantine" + (f" for {day}" if day else ""))
+        output.print_message("No row is rejected" + (f" for {day}" if day else ""))
 
 
 def _by_reason(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return each reason with its number of rows and the first of them, the commonest first."""
+    """Return each reason with its number of rows and its first row, the commonest first."""
     counts = Counter(row["reason"] for row in rows)
     first = {row["reason"]: row for row in reversed(rows)}
     return [
@@ -280,9 +284,9 @@ def _by_reason(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _print_with_objects(
     rows: Sequence[dict[str, Any]], *, title: str, columns: Sequence[str]
 ) -> None:
-    """Print rows that name objects by number, and below what the numbers are.
+    """Print rows that refer to objects by number, then the address of each number.
 
-    An object's address is longer than a line, and many days share a report's.
+    An address is longer than a line, and many days share the object of a report.
     """
     from etl_assets.cli import output
 

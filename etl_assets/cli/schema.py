@@ -1,4 +1,4 @@
-"""Commands about the set-up: the schema, and whether everything is there."""
+"""The commands `migrate` and `doctor`."""
 
 import click
 
@@ -7,7 +7,7 @@ from etl_assets.cli.reading import open_warehouse
 
 @click.command()
 def migrate() -> None:
-    """Bring the warehouse's schema up to date; safe at any time.
+    """Bring the warehouse's schema up to date. It is safe to run at any time.
 
     \b
     Example:
@@ -21,13 +21,13 @@ def migrate() -> None:
     click.echo(f"Applied {', '.join(applied)}" if applied else "The schema is up to date")
 
 
-@click.command(short_help="Check the settings, and everything that they name.")
+@click.command(short_help="Check the settings and every service that they name.")
 @click.pass_context
 def doctor(context: click.Context) -> None:
     """Check the settings, the warehouse, the object store, the report API and Dagster's instance.
 
-    Each line tells what is checked and "ok", or what is wrong and what to do. The exit code is 1
-    where anything is wrong.
+    Each line names what is checked, then "ok", or what is wrong and what to do. The exit code is 1
+    if anything is wrong.
 
     \b
     Example:
@@ -75,7 +75,7 @@ def _check_warehouse() -> None:
 
     warehouse = Warehouse(WarehouseSettings.read().url, retry_seconds=0)
     require_writable(warehouse)
-    # Before the schema: a user without rights on it can't see what it lacks.
+    # Before the schema: a user without rights can't see which migrations are applied.
     require_rights(warehouse)
     open_warehouse()
 
@@ -98,7 +98,7 @@ def _check_dagster() -> None:
     from etl_assets.settings import DagsterSettings
 
     if DagsterSettings.read().home is None:
-        # Dagster keeps nothing then: there is nothing to check, and it takes seconds to import.
+        # Dagster then stores nothing. There is nothing to check, and its import takes seconds.
         return
 
     from etl_assets.instance.runner import open_instance

@@ -1,4 +1,4 @@
-"""Dagster's UI and daemon, on embedded parts or on what the environment names."""
+"""The command `up`: Dagster's UI and daemon, on embedded servers or on those configured."""
 
 import os
 from collections.abc import Generator, Mapping
@@ -19,10 +19,11 @@ from etl_assets.errors import ConfigurationError
     help="The port of the UI on 127.0.0.1.",
 )
 def up(port: int) -> None:
-    """Start Dagster's UI and daemon; Ctrl-C stops them.
+    """Start Dagster's UI and daemon. Ctrl-C stops them.
 
-    They work on the demo's parts and what those hold. Where WAREHOUSE_URL is set they work on what
-    the environment names, with Dagster's own storage as the dagster.yaml in DAGSTER_HOME says.
+    Without WAREHOUSE_URL they use the demo's servers and data, and the command starts these too. If
+    WAREHOUSE_URL is set, they use the services that the environment names, and Dagster's storage is
+    the one that the dagster.yaml in DAGSTER_HOME configures.
 
     \b
     Examples:
@@ -40,7 +41,7 @@ def up(port: int) -> None:
         with progress("Starting Dagster"):
             servers.start()
         try:
-            print_message(f"Dagster is at {servers.url}, Ctrl-C stops it")
+            print_message(f"Dagster is at {servers.url}. Ctrl-C stops it")
             servers.wait()
         except KeyboardInterrupt:
             print_message("Stopping")
@@ -50,13 +51,13 @@ def up(port: int) -> None:
 
 @contextmanager
 def _parts() -> Generator[Mapping[str, str]]:
-    """Give the environment of the embedded parts, started; or none where there are real ones."""
+    """Start the embedded servers and yield their environment. If WAREHOUSE_URL is set, do not."""
     from etl_assets.settings import DagsterSettings, WarehouseSettings
 
     if WarehouseSettings.is_set():
         if not DagsterSettings.read().home:
             raise ConfigurationError(
-                "DAGSTER_HOME is not set: set it to the folder of a dagster.yaml, such as this "
+                "DAGSTER_HOME is not set. Set it to the folder of a dagster.yaml, such as this "
                 "project's deploy/ (see .env.example)"
             )
         yield {}

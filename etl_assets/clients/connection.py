@@ -1,10 +1,10 @@
-"""A connection whose settings are its own, whatever else would decide them.
+"""A connection that fixes its own settings.
 
 The environment (PGCLIENTENCODING, PGOPTIONS, …), the role, the database, the address and a
-connection pool can each set what a session's statements mean: the encoding of texts, the order of
-a date's numbers, the schemas that names are looked up in. With another encoding every name is
-stored garbled, and no check can see it. So each transaction begins with the settings of
-`sql/clients/settings.sql`, and a statement outside of one gets a transaction of its own.
+connection pool can all change the meaning of a session's statements: the encoding of texts, the
+order of day and month, the search path. With a wrong encoding every name is stored garbled, and no
+check notices. So each transaction begins with the settings of `sql/clients/settings.sql`, and a
+statement outside a transaction gets one of its own.
 """
 
 import time
@@ -23,7 +23,7 @@ from etl_assets.sql import statement
 T = TypeVar("T")
 
 LONG_WAIT_SECONDS = 5.0
-"""After this time `on_long_wait` is called; and again after twice the time, and so on."""
+"""`on_long_wait` is called after this time, after twice this time, and so on."""
 
 _VERSION_17 = 170000
 
@@ -31,11 +31,11 @@ _VERSION_17 = 170000
 class SettledConnection(psycopg.Connection[dict[str, Any]]):
     """A connection in autocommit mode that fixes the settings of each transaction.
 
-    Nothing outlives a transaction on the server, so a connection pool may give the next one another
-    session.
+    No state on the server outlives a transaction, so a connection pool may give each transaction
+    another session.
 
     Attributes:
-        answer_seconds: how long a statement may take; None is as long as it takes.
+        answer_seconds: how long a statement may take; None means without limit.
         on_long_wait: called with the server's process and the seconds when a statement takes long.
     """
 
@@ -65,13 +65,13 @@ class SettledConnection(psycopg.Connection[dict[str, Any]]):
 
     @override
     def wait(self, gen: PQGen[T], *args: Any, **options: Any) -> T:
-        """Wait for the server, and say so if it takes long."""
+        """Wait for the server. Call `on_long_wait` if it takes long."""
         if self.on_long_wait is None:
             return super().wait(gen, *args, **options)
         return super().wait(_watched(gen, self._report_long_wait), *args, **options)
 
     def settle(self) -> None:
-        """Give the open transaction our settings; it has executed nothing yet."""
+        """Apply our settings to the open transaction, as its first statements."""
         if self.info.server_version >= _VERSION_17:
             super().execute(statement("clients/no_transaction_timeout"))
         with self.cursor(row_factory=tuple_row) as cursor:
@@ -89,14 +89,14 @@ class SettledConnection(psycopg.Connection[dict[str, Any]]):
 
 
 def _watched(operation: PQGen[T], report: Callable[[float], None]) -> PQGen[T]:
-    """Do the operation; call `report` with the seconds whenever it has taken long."""
+    """Run the operation. While it takes long, call `report` with the seconds so far."""
     began = time.monotonic()
     due = LONG_WAIT_SECONDS
     try:
         wanted = next(operation)
         while True:
             ready = yield wanted
-            # The driver looks up ten times a second.
+            # The driver returns here ten times a second.
             if not ready and time.monotonic() - began >= due:
                 report(due)
                 due *= 2

@@ -1,6 +1,6 @@
-"""A PostgreSQL database: how to connect to it, and to ask it again while faults pass.
+"""A PostgreSQL database: connecting to it, and trying again after transient faults.
 
-What is asked of the tables stands in `sql/` and with the code that asks; here is only how to ask.
+The statements are in `sql/`. This module only executes them.
 """
 
 import logging
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     Connection = SettledConnection
 else:
-    # Importing the driver takes a sixth of the time that importing Dagster does, so it is left to
-    # whoever connects.
+    # The driver takes a sixth of Dagster's time to import, so it is imported when needed.
     Connection = "SettledConnection"
 
 T = TypeVar("T")
@@ -31,18 +30,18 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _REPORT_SECONDS = 5.0
-"""How long it may take to ask who holds a lock."""
+"""The limit of the query that asks which session holds a lock."""
 
 
 class Database:
-    """A PostgreSQL database, called `name` in errors and found by the variable `setting`.
+    """A PostgreSQL database. Errors call it `name`; the variable `setting` has its address.
 
-    Faults that pass (a restart, a lost connection, a serialization failure) are tried again for
-    `retry_seconds` in all and raise `ServiceUnavailable` then; others raise `EtlError` with the
-    server's message, but never its details, which can quote rows.
+    After a transient fault (a restart, a lost connection, a serialization failure) the work is
+    tried again for `retry_seconds` in all, then `ServiceUnavailable` is raised. Other faults raise
+    `EtlError` with the server's message, but never its details, which can quote rows.
 
-    A statement may take as long as it takes, or with `answer_seconds` so many seconds; longer ones
-    count among the faults that pass.
+    By default the time of a statement has no limit. With `answer_seconds`, a statement that takes
+    longer is a transient fault.
     """
 
     name: str
@@ -62,14 +61,13 @@ class Database:
     def open(self) -> Connection:
         """Open a connection in autocommit mode.
 
-        Its settings are those of `sql/clients/settings.sql`, in each transaction and each statement
-        alone. No statement is prepared on the server, where a pool may give the next to another
-        session.
-        Dictionaries are sent as jsonb, and rows are dictionaries.
+        Every transaction, and every statement outside one, has the settings of
+        `sql/clients/settings.sql`. No statement is prepared on the server, because a pool may give
+        the next transaction another session. Dictionaries are sent as jsonb. Rows are dictionaries.
 
         Raises:
-            Transient: it can't be opened now, and that is expected to pass.
-            EtlError: it can't be opened.
+            Transient: the connection can't be opened now, but probably soon.
+            EtlError: the connection can't be opened.
         """
         from psycopg import IsolationLevel
         from psycopg.types.json import JsonbDumper
@@ -96,11 +94,11 @@ class Database:
         seconds = max(2, int(self._answer_seconds or 10))
         conninfo = make_conninfo(
             self._url.get_secret_value(),
-            # From the beginning, so that the address and the environment can't name another.
+            # Set here, so that the address and the environment can't set another.
             client_encoding="UTF8",
             connect_timeout=seconds,
             fallback_application_name="etl_assets",
-            # A server that vanishes without a word is noticed after a minute, not two hours.
+            # A server that vanishes without closing is noticed after a minute, not two hours.
             keepalives_idle=30,
             keepalives_interval=10,
             keepalives_count=3,
@@ -115,28 +113,16 @@ class Database:
 
     @contextmanager
     def session(self) -> Generator[Connection]:
-        """Open a connection in autocommit mode, for statements outside a transaction."""
+        """Yield a connection in autocommit mode, and close it at the end."""
         with self._errors(), self.open() as connection:
             yield connection
 
     def run(self, work: Callable[[Connection], T]) -> T:
-        """Return what `work` returns in a session of its own, tried again while faults pass."""
+        """Run `work` in a session of its own and return its result. Retry transient faults."""
 
         def attempt() -> T:
             with self.session() as connection:
                 return work(connection)
-
-        return retried_for(self._retry_seconds, attempt)
-
-    def hold(self, work: Callable[[Connection], object]) -> Connection:
-        """Return a session in which `work` was done, for the caller to close."""
-
-        def attempt() -> Connection:
-            with ExitStack() as stack, self._errors():
-                connection = stack.enter_context(closing(self.open()))
-                work(connection)
-                stack.pop_all()
-            return connection
 
         return retried_for(self._retry_seconds, attempt)
 
@@ -157,9 +143,9 @@ class Database:
 
     @contextmanager
     def _errors(self) -> Generator[None]:
-        """Tell transient faults from permanent ones, and say what to do about those.
+        """Turn the driver's errors into `Transient` or `EtlError`.
 
-        The driver's own error is not chained: a traceback would show its details, which quote rows.
+        The driver's error is not chained: a traceback would show its details, which quote rows.
         """
         import psycopg
 
@@ -169,18 +155,18 @@ class Database:
             raise self._error(error) from None
 
     def _report_wait(self, server_process: int, seconds: float) -> None:
-        """Log which sessions one that takes long is waiting for, if it is for any."""
+        """Log the sessions that block a statement that takes long, if there are any."""
         from psycopg import Error
 
-        # The wait goes on, whatever becomes of the report.
+        # The wait goes on, even if this report fails.
         with suppress(Error, EtlError, Transient), closing(self.open()) as connection:
             connection.on_long_wait = None
             connection.answer_seconds = _REPORT_SECONDS
             blocking = rows(connection, "clients/blocking_sessions", {"pid": server_process})
             if blocking:
                 _log.warning(
-                    "%s: waiting for %g s already for what another session has locked: %s. If it "
-                    "was forgotten, end it: SELECT pg_terminate_backend(%s)",
+                    "%s: waiting for %g s so far, because another session has a lock: %s. If that "
+                    "session was forgotten, end it: SELECT pg_terminate_backend(%s)",
                     self.name,
                     seconds,
                     "; then ".join(map(_describe_session, blocking)),
@@ -192,7 +178,7 @@ class Database:
 
 
 def _describe_session(session: Mapping[str, Any]) -> str:
-    """Say who a row of `sql/clients/blocking_sessions.sql` is."""
+    """Return a description of a row of `sql/clients/blocking_sessions.sql`."""
     name = f" ({session['application_name']})" if session["application_name"] else ""
     whose = f" of user {session['user_name']}" if session["user_name"] else ""
     where = f" at {session['client_addr']}" if session["client_addr"] else ""

@@ -1,6 +1,6 @@
-"""What is wrong with a database, said for people: which faults pass, and what to do about each.
+"""The faults of a database as messages for people: which are transient, and what to do about each.
 
-What is said is the server's message, never its details, which quote rows.
+A message has the server's primary message, but never its details, which quote rows.
 """
 
 from collections.abc import Mapping
@@ -17,43 +17,43 @@ if TYPE_CHECKING:
 _WRONG_VALUE = "22"
 _NO_CONNECTION_FREE = "53300"
 
-_RUNS = "Check that it runs, and its log"
-_HELD = "Another session holds what this one needs: pg_stat_activity shows which"
-_FREE_CONNECTIONS = "End sessions that nobody uses, or have max_connections raised"
+_RUNS = "Check that its server runs, and the server's log"
+_HELD = "Another session has a lock that this one needs: pg_stat_activity shows which"
+_FREE_CONNECTIONS = "End unused sessions, or raise max_connections"
 
 _PASSING = {
     "08": _RUNS,
-    "25P03": "Have idle_in_transaction_session_timeout raised for this user",
-    "25P04": "Have transaction_timeout raised for this user",
+    "25P03": "Raise idle_in_transaction_session_timeout for this user",
+    "25P04": "Raise transaction_timeout for this user",
     "40001": _HELD,
     "40P01": _HELD,
-    "53200": "Have it given more memory, or max_locks_per_transaction raised if it asks for that",
+    "53200": "Give its server more memory, or raise max_locks_per_transaction if it asks for that",
     "53300": _FREE_CONNECTIONS,
-    "55P03": f"{_HELD}; or have lock_timeout raised for this user",
-    "57014": f"{_HELD}; or have statement_timeout raised for this user",
+    "55P03": f"{_HELD}. Or raise lock_timeout for this user",
+    "57014": f"{_HELD}. Or raise statement_timeout for this user",
     "57P01": _RUNS,
     "57P02": _RUNS,
     "57P03": _RUNS,
-    "57P05": "Have idle_session_timeout raised for this user",
+    "57P05": "Raise idle_session_timeout for this user",
 }
-"""Faults that pass, by SQLSTATE or its class, and what to do about one that goes on."""
+"""Transient faults by SQLSTATE or its class, and what to do about one that lasts."""
 
-# A connection pool gives each of its own errors 08P01, that of a wrong password too.
+# A connection pool reports all its own errors as 08P01, including a wrong password.
 _PASSING_AT_START = {state: remedy for state, remedy in _PASSING.items() if state != "08"}
 
 _LASTING = {
-    "25006": "It is a standby, or default_transaction_read_only is on: give {setting} the primary's"
-    " address, or have that switched off",
-    "53100": "The disk of its server is full: have space freed or added there, then run it again",
-    "53400": "Have that limit of its server raised, then run it again",
-    "58": "Its server can't use its files: see its log",
-    "XX": "That is a fault of its server: see its log",
+    "25006": "It is a standby, or default_transaction_read_only is on: set {setting} to the "
+    "primary's address, or turn that setting off",
+    "53100": "The disk of its server is full: free or add space, then run this again",
+    "53400": "Raise that limit of its server, then run this again",
+    "58": "Its server can't use its files: see the server's log",
+    "XX": "This is a fault of its server: see the server's log",
 }
-"""Faults that trying again at once won't change, likewise, and what to do about them."""
+"""Permanent faults by SQLSTATE or its class, and what to do about each."""
 
 
 def database_fault(error: "psycopg.Error", name: str, setting: str) -> EtlError | Transient:
-    """Return what is wrong with a database that is called `name` and found by `setting`."""
+    """Return the error for a fault of the database `name`, whose address is in `setting`."""
     from psycopg import OperationalError
 
     if error.sqlstate is None and isinstance(error, OperationalError):
@@ -67,9 +67,9 @@ def database_fault(error: "psycopg.Error", name: str, setting: str) -> EtlError 
 
 
 def server_message(error: "psycopg.Error") -> str:
-    """Return the server's primary message, or the client library's own in one line."""
+    """Return the server's primary message, or the client library's message in one line."""
     if (error.sqlstate or "").startswith(_WRONG_VALUE):
-        # Those messages quote the value.
+        # These messages quote the value.
         return type(error).__name__
     return error.diag.message_primary or " ".join(str(error).split())
 
@@ -77,10 +77,10 @@ def server_message(error: "psycopg.Error") -> str:
 def not_opened(
     error: "psycopg.OperationalError", why: "Why", name: str, setting: str
 ) -> EtlError | Transient:
-    """Return what is wrong with a database whose connection could not be made.
+    """Return the error for a connection that could not be opened.
 
-    What a server itself answers is taken to last, unless its SQLSTATE is known to pass: a password
-    that is tried again and again gets its user locked.
+    An answer of the server is a permanent fault, unless its SQLSTATE is known to be transient:
+    trying a wrong password again and again can lock its user.
     """
     from etl_assets.clients.session_start import Start
 
@@ -92,7 +92,7 @@ def not_opened(
                 f"sslmode and sslrootcert in {setting}"
             )
         case Start.ANSWERED if why.state == _NO_CONNECTION_FREE:
-            return Transient(f"{name} has no connection free: {message}. {_FREE_CONNECTIONS}")
+            return Transient(f"{name} has no free connection: {message}. {_FREE_CONNECTIONS}")
         case Start.ANSWERED if not (why.is_pooler_busy or _of_state(why.state, _PASSING_AT_START)):
             return EtlError(f"{name} can't be opened: {message}. Check {setting}")
         case Start.REFUSED_HERE:
@@ -104,5 +104,5 @@ def not_opened(
 
 
 def _of_state(state: str | None, remedies: Mapping[str, str]) -> str | None:
-    """Return the remedy for a SQLSTATE, or None where there is none."""
+    """Return the remedy for a SQLSTATE, or None if there is none."""
     return next((remedies[known] for known in remedies if (state or "").startswith(known)), None)

@@ -1,4 +1,7 @@
-"""The transactions on the warehouse and their locks: one writer at a time, and who loads what."""
+"""The transactions on the warehouse and their locks.
+
+One transaction at a time writes. Other locks show which days are being loaded, by which run.
+"""
 
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future
@@ -15,34 +18,35 @@ WRITER_LOCK = (0x65746C, 0)
 """Held by the one transaction that changes staging or the mart ("etl" in ASCII)."""
 
 MIGRATION_LOCK = (0x65746C, 1)
-"""Held by the one session that migrates."""
+"""Held by the one session that applies migrations."""
 
 COPYING_LOCK = (0x65746C, 2)
-"""Shared by transactions that copy into staging before they become the writer; taken before it."""
+"""Shared by transactions that copy into staging. They take it before the writer's lock."""
 
 _DAY_LOCK = 0x65746D
-"""The class of the locks that show a day as being loaded; the other number is its ordinal."""
+"""The class of the locks of days being loaded; the other number is the day's ordinal."""
 
 RUN_LOCK = 0x65746E
-"""The class of the locks that show a run as alive; the other number is the hash of its id."""
+"""The class of the locks of live runs; the other number is the hash of the run's id."""
 
 _AGAIN_SECONDS = 1.0
 _CLOSES_WITHIN_SECONDS = 5.0
 
 
 def lock_writer(connection: Connection) -> None:
-    """Be the one writer of staging and the mart until the transaction ends.
+    """Become the one writer of staging and the mart until the transaction ends.
 
-    In READ COMMITTED the statements after it see all that the writer before has done.
+    In READ COMMITTED the following statements see everything that the previous writer committed.
     """
     connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", WRITER_LOCK)
 
 
 @contextmanager
 def copying(connection: Connection) -> Generator[None]:
-    """Open a transaction that copies into staging, and calls `lock_writer` before it commits.
+    """Open a transaction that copies into staging. It must call `lock_writer` before it commits.
 
-    It has locked the table by then, so a migration has to wait before it becomes the writer.
+    By then it has locked the table. So a migration waits for the lock that this takes first, before
+    it becomes the writer; otherwise the two would deadlock.
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", COPYING_LOCK)
@@ -51,9 +55,9 @@ def copying(connection: Connection) -> Generator[None]:
 
 @contextmanager
 def writing(connection: Connection) -> Generator[None]:
-    """Open the transaction of the one writer: what stands in it becomes visible at once, or never.
+    """Open the transaction of the one writer. All its changes become visible at once, or none.
 
-    The lock is the transaction's own first statement.
+    Its first statement takes the lock.
     """
     with connection.transaction():
         lock_writer(connection)
@@ -62,7 +66,7 @@ def writing(connection: Connection) -> Generator[None]:
 
 @contextmanager
 def reading(connection: Connection) -> Generator[None]:
-    """Open a transaction in which all statements see the database as of one moment."""
+    """Open a transaction whose statements all see the same state of the database."""
     from psycopg import IsolationLevel
 
     before = connection.isolation_level
@@ -76,14 +80,14 @@ def reading(connection: Connection) -> Generator[None]:
 def loading(
     warehouse: Warehouse, days: Sequence[date], *, run_id: str | None = None
 ) -> Generator[None]:
-    """Show the days as being loaded, and the run as alive, to whoever plans what to load next.
+    """Show every planner that these days are being loaded and that the run is alive.
 
-    The locks are shared, so they hold nobody up, and die with the process. If the session is lost,
-    another takes them again. They belong to a transaction that is kept open; without a snapshot it
-    does not hold up vacuum, and a connection pool leaves it to this session.
+    The locks are shared, so nobody waits for them, and they end with the process. If the session is
+    lost, another session takes them again. They belong to a transaction that stays open. It has no
+    snapshot, so it does not delay vacuum, and a connection pool gives its session to nobody else.
 
     Raises:
-        EtlError: the warehouse can't be asked.
+        EtlError: the warehouse can't be used.
     """
     shown: Future[None] = Future()
     ours, keepers = socketpair()
@@ -100,7 +104,7 @@ def loading(
             shown.result()
             yield
     finally:
-        # Not for ever: it may be waiting for a server that is gone.
+        # With a limit: the thread may be waiting for a server that is gone.
         keeper.join(_CLOSES_WITHIN_SECONDS)
 
 
@@ -113,7 +117,7 @@ def _keep_shown(
 ) -> None:
     """Hold the locks until the other side of `end` is closed.
 
-    `shown` gets a result as soon as they are held for the first time, or the error.
+    Complete `shown` when the locks are held for the first time, or with the error.
     """
 
     def hold(connection: Connection) -> None:
@@ -130,14 +134,14 @@ def _keep_shown(
             if not shown.done():
                 shown.set_result(None)
             while not _has_ended(end, connection):
-                # The server has said something: if it was good-bye, this raises.
+                # The server has sent something. If it has ended the session, this raises.
                 connection.execute("SELECT 1")
 
     with end:
         while True:
             try:
                 warehouse.run(hold)
-            except Exception as error:  # whatever it is, the caller gets it
+            except Exception as error:  # the caller gets every error
                 if not shown.done():
                     shown.set_exception(error)
                     return
@@ -150,7 +154,7 @@ def _keep_shown(
 def _has_ended(
     end: socket, connection: "Connection | None" = None, *, seconds: float | None = None
 ) -> bool:
-    """Wait until `end` is closed at its other side, or the connection has something to read."""
+    """Wait until `end` is closed, the connection has data, or time is up. Return whether closed."""
     with DefaultSelector() as selector:
         selector.register(end, EVENT_READ)
         if connection is not None:
@@ -159,6 +163,6 @@ def _has_ended(
 
 
 def days_being_loaded(warehouse: Warehouse) -> set[date]:
-    """Return the days that any session shows as being loaded."""
+    """Return the days that any session is loading."""
     locked = warehouse.rows("clients/days_being_loaded", {"day_lock": _DAY_LOCK})
     return {date.fromordinal(row["day_number"]) for row in locked}

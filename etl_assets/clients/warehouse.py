@@ -21,19 +21,19 @@ class Warehouse(Database):
 
     @override
     def open(self) -> Connection:
-        """Open a connection, of which texts in any alphabet can be read and written.
+        """Open a connection that can read and write texts in any alphabet.
 
         Raises:
-            ConfigurationError: the database's encoding can't hold them.
+            ConfigurationError: the database's encoding is not UTF8.
         """
         connection = super().open()
         encoding = connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
             connection.close()
             raise ConfigurationError(
-                f"The warehouse's database has the encoding {encoding}, which can't hold every "
-                "name. Create one with the encoding UTF8 (TEMPLATE template0) and name it in "
-                "WAREHOUSE_URL"
+                f"The warehouse's database has the encoding {encoding}, which can't store every "
+                "name. Create a database with the encoding UTF8 (TEMPLATE template0) and set "
+                "WAREHOUSE_URL to it"
             )
         return connection
 
@@ -48,8 +48,8 @@ class Warehouse(Database):
                 )
             case errors.InsufficientPrivilege():
                 return EtlError(
-                    f"The warehouse refuses it to this user: {message}. Use a user that "
-                    "may, or have the right granted: etl-assets doctor says what loading lacks"
+                    f"This user lacks a right in the warehouse: {message}. Use another user, or "
+                    "grant the right: etl-assets doctor lists the missing rights"
                 )
             case _:
                 return super()._error(error)

@@ -1,11 +1,11 @@
-"""The job `etl_maintenance`: keeps Dagster's own storage from growing for ever.
+"""The job `etl_maintenance`: it deletes old runs and logs from Dagster's own storage.
 
-Dagster's open source edition deletes nothing but ticks. Here the runs go that are older than
-`ETL_KEEP_RUNS_DAYS`, and what they logged, as far as nobody needs it. Needed are the latest
-materialization of each day and the latest result of each check, which are what the UI shows of an
-asset. A run that holds one of the latest stays, without the rest of its log. With the runs go their
-rows of `etl.attempt`, except the failures that the planner still counts. The runs of other code
-locations on the same instance are theirs to keep.
+Dagster's open source edition deletes only ticks, so its storage grows for ever. This job deletes
+the runs that are older than `ETL_KEEP_RUNS_DAYS`, and their logs. It keeps the latest
+materialization of each day and the latest result of each check, because the UI shows them. A run
+that logged one of these stays, without the rest of its log. The job also deletes old rows of
+`etl.attempt`, except the failures that the planner still counts. It does not touch the runs of
+other code locations on the same instance.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
 
 PRUNED_TAG = "etl_assets/pruned"
-"""On a run whose log has been pruned, so that nobody wonders where it is."""
+"""The tag of a run whose log was pruned. It tells people why the log is short."""
 
 _ENDED = [
     dg.DagsterRunStatus.SUCCESS,
@@ -44,17 +44,22 @@ _PAGE = 500
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was done: how many runs were deleted, and of how many others the log was."""
+    """The result of pruning.
+
+    Attributes:
+        deleted_runs: how many runs were deleted.
+        pruned_runs: how many runs stay, but with a shorter log.
+    """
 
     deleted_runs: int
     pruned_runs: int
 
 
 def prune(instance: dg.DagsterInstance, warehouse: Warehouse, *, keep: timedelta) -> Pruned:
-    """Delete what nobody needs of the runs that were made more than so long ago.
+    """Delete the runs older than `keep` and their logs, except what the UI still shows.
 
     Raises:
-        EtlError: Dagster's storage is no PostgreSQL.
+        EtlError: Dagster's storage is not in PostgreSQL.
     """
     before = datetime.now(UTC) - keep
     attempts.prune(warehouse, keep_days=keep.days)
@@ -64,7 +69,7 @@ def prune(instance: dg.DagsterInstance, warehouse: Warehouse, *, keep: timedelta
             record.dagster_run.run_id: record.dagster_run
             for record in page
             if is_ours(record.dagster_run)
-            # One that was made earlier can have ended, and logged what is the latest, after it.
+            # A run that was created before can have ended, and logged the latest result, after.
             and ended_at(record) < before
         }
         needed = _prune_logs(instance, list(runs), before)
@@ -79,17 +84,17 @@ def prune(instance: dg.DagsterInstance, warehouse: Warehouse, *, keep: timedelta
 
 
 def size(instance: dg.DagsterInstance) -> list[dict[str, Any]]:
-    """Return how many rows and bytes the tables have that grow with what runs.
+    """Return the rows and bytes of each table of Dagster's storage that grows with the runs.
 
     Raises:
-        EtlError: Dagster's storage is no PostgreSQL.
+        EtlError: Dagster's storage is not in PostgreSQL.
     """
     with _storage(instance) as connection:
         return [dict(row) for row in _execute(connection, "defs/storage_size")]
 
 
 def _pages(instance: dg.DagsterInstance, before: datetime) -> Iterator[Sequence[dg.RunRecord]]:
-    """Give the ended runs that were made before the moment."""
+    """Yield pages of the ended runs that were created before this time."""
     ended = dg.RunsFilter(statuses=_ENDED, created_before=before)
 
     def after(run_id: str | None) -> Sequence[dg.RunRecord]:
@@ -97,14 +102,14 @@ def _pages(instance: dg.DagsterInstance, before: datetime) -> Iterator[Sequence[
 
     page = after(None)
     while page:
-        # Before this page's runs are deleted: where it goes on is told by the last of them.
+        # Before this page's runs are deleted: the last of them is the cursor of the next page.
         following = after(page[-1].dagster_run.run_id)
         yield page
         page = following
 
 
 def _prune_logs(instance: dg.DagsterInstance, run_ids: Sequence[str], before: datetime) -> set[str]:
-    """Delete what the runs have logged; return those that hold something that is needed."""
+    """Delete the logs of the runs. Return the runs that keep an event that is still needed."""
     parameters = {
         "run_ids": list(run_ids),
         "asset_keys": [key.to_string() for key in ASSETS],
@@ -126,32 +131,32 @@ def _execute(
 
 @contextmanager
 def _storage(instance: dg.DagsterInstance) -> "Generator[Connection]":
-    """Give a connection to Dagster's storage, which commits each statement.
+    """Yield a connection to Dagster's storage that commits each statement.
 
     Raises:
-        EtlError: it is no PostgreSQL.
+        EtlError: Dagster's storage is not in PostgreSQL.
     """
     with storage_connection(instance) as connection:
         if connection is not None:
             yield connection
             return
     raise EtlError(
-        "Dagster's storage can be pruned where it is a PostgreSQL, and this one is not. Use the "
-        "project's dagster.yaml, or turn off the schedule nightly_maintenance"
+        "Dagster's storage can't be pruned, because it is not in PostgreSQL. Use the project's "
+        "dagster.yaml, or turn off the schedule nightly_maintenance"
     )
 
 
-@dg.op(description="Deletes old runs and logs, as far as nobody needs them.")
+@dg.op(description="Deletes old runs and logs, except what the UI still shows.")
 def prune_runs(context: dg.OpExecutionContext, warehouse: WarehouseResource) -> None:
-    """Prune Dagster's storage, and say how large it was and is."""
+    """Prune Dagster's storage. Report the size of its tables before and after."""
     keep_days = MaintenanceSettings.read().keep_runs_days
     with plain_failure():
         before = size(context.instance)
         pruned = prune(context.instance, warehouse.connect(), keep=timedelta(days=keep_days))
         after = size(context.instance)
     context.log.info(
-        f"Of the runs older than {keep_days} days {pruned.deleted_runs} were deleted, and the logs "
-        f"of {pruned.pruned_runs} others pruned"
+        f"Runs older than {keep_days} days: {pruned.deleted_runs} were deleted, and the logs of "
+        f"{pruned.pruned_runs} others were pruned"
     )
     rows_after = {row["name"]: row["rows"] for row in after}
     context.add_output_metadata(
@@ -178,7 +183,8 @@ def prune_runs(context: dg.OpExecutionContext, warehouse: WarehouseResource) -> 
 @dg.job(
     name=MAINTENANCE,
     tags=NEVER_RETRIED,
-    description="Deletes old runs and logs from Dagster's own storage, never the latest of a day.",
+    description="Deletes old runs and logs from Dagster's own storage. It keeps the latest "
+    "materialization of each day and the latest result of each check.",
 )
 def maintenance() -> None:
     """Prune Dagster's storage."""

@@ -1,5 +1,5 @@
-"""Dagster's own side: its storage, launchers and logs, and running a job from the command line.
+"""Dagster's instance: its storage, launchers and logs, and running a job from the command line.
 
-Here belongs what depends on Dagster's instance or on its private names. Assets and sensors do not.
-The idea: what breaks with a new version of Dagster is in one place.
+This package has what depends on Dagster's instance or on its private names. Assets and sensors are
+in `defs/`. The idea: code that a new version of Dagster can break is in one place.
 """

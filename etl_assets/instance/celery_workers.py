@@ -1,9 +1,9 @@
-"""Celery's workers, which runs are handed to where they are on many hosts.
+"""Celery's workers, which execute runs on several hosts.
 
     celery --app=etl_assets.instance.celery_workers worker --loglevel=INFO
 
-The broker is the one that Celery's own variables name, CELERY_BROKER_URL and CELERY_RESULT_BACKEND.
-Not `dagster-celery worker start`: that ends at once when it is asked to, and leaves its runs.
+Celery's own variables CELERY_BROKER_URL and CELERY_RESULT_BACKEND name the broker. Don't use
+`dagster-celery worker start`: on SIGTERM it ends at once and leaves its runs behind.
 """
 
 from dagster_celery.app import app
@@ -12,13 +12,13 @@ from etl_assets.instance.dagster_internals import default_date_format_string, de
 
 app.conf.update(
     worker_concurrency=2,
-    # A run that nobody works on stays in the queue, for the next worker that is free: a killed one
-    # would take along what it holds ready.
+    # A waiting run stays in the queue until a worker is free. A worker that has prefetched runs
+    # would lose them when it is killed.
     worker_disable_prefetch=True,
     worker_prefetch_multiplier=1,
-    # A process that has run the pipeline is warm; it keeps some memory of each run.
+    # Imports take seconds, so processes are reused; but each run leaves some memory behind.
     worker_max_tasks_per_child=50,
-    # What the processes log is for Dagster, and for standard error; as the other services do it.
+    # The processes log to Dagster and to standard error, in the format of the other services.
     worker_redirect_stdouts=False,
     worker_log_color=False,
     worker_log_format=default_format_string(),

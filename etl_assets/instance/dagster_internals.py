@@ -1,15 +1,15 @@
-"""The private names of Dagster that running jobs and its storage need, each with its reason.
+"""The private names of Dagster that `instance/` needs, each with its reason.
 
-They may change with any version of Dagster. Nothing else in `instance/` imports such names.
+Any version of Dagster may change them. No other module of `instance/` imports private names.
 
 - `InMemoryJob`, `execute_run`, `RemoteRepositoryOrigin`, `SINGLETON_REPOSITORY_NAME`,
-  `location_origins_from_yaml_paths`: the command line runs a job in its own process and names the
-  job's origin. `execute_in_process` can't name it, and the UI's timeline leaves such a run out.
-- `InstanceRef`: an instance is opened with overrides of its dagster.yaml.
-- `DagsterError`, `DagsterInvalidConfigError`: what is wrong with an instance is told in one line.
-- `DagsterStorage`, `PostgresStorageConfig`, `ConfigurableClassData`: the storage class that
-  dagster.yaml names.
-- `default_date_format_string`, `default_format_string`: the workers log as the other services do.
+  `location_origins_from_yaml_paths`: the command line runs a job in its own process and sets the
+  job's origin. `execute_in_process` can't set it, and the UI's timeline leaves out runs without it.
+- `InstanceRef`: opens an instance with overrides of its dagster.yaml.
+- `DagsterError`, `DagsterInvalidConfigError`: become a message of one line.
+- `DagsterStorage`, `PostgresStorageConfig`, `ConfigurableClassData`: the base and the parameters of
+  the storage class that dagster.yaml names.
+- `default_date_format_string`, `default_format_string`: the log format of Dagster's services.
 """
 
 from dagster._core.definitions.job_base import InMemoryJob

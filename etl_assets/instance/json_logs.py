@@ -1,11 +1,12 @@
-"""A service whose output is JSON objects, one a line, where LOG_FORMAT=json asks for that.
+"""Run a service. With LOG_FORMAT=json, print its output as JSON objects, one a line.
 
     python -m etl_assets.instance.json_logs COMMAND…
 
-Dagster's servers have a --log-format, which leaves out the logs of runs, warnings, tracebacks and
-what other libraries print. Here a line that is a JSON object passes as it is; text becomes one with
-the same fields: `timestamp`, `level`, `logger` where it is known, and `event`. Lines that follow at
-once and don't begin a record of their own, such as a traceback, belong to the same event.
+The option --log-format of Dagster's servers does not cover the logs of runs, warnings, tracebacks
+and the output of other libraries. This module prints a line that is a JSON object as it is, and
+turns text into an object with the same fields: `timestamp`, `level`, `logger` if it is known, and
+`event`. Lines that follow without a pause and don't begin a new record, such as a traceback, belong
+to the same event.
 """
 
 import json
@@ -22,24 +23,24 @@ from types import FrameType
 _AT_ONCE_SECONDS = 0.2
 _CHUNK = 65536
 _KILLED = 128
-"""What a shell adds to the signal's number."""
+"""The exit code of a process that a signal killed is this plus the signal's number."""
 
 _RECORD = re.compile(
     r"(?P<timestamp>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4})"
     r" - (?P<logger>\S+) - (?P<level>[A-Z]+) - (?P<event>.*)",
     re.DOTALL,
 )
-"""How Dagster writes a record of a log as text."""
+"""Dagster's text format of a log record."""
 
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def main(command: list[str]) -> int:
-    """Run the command to its end, in our place or as our child; return its exit code."""
+    """Run the command and return its exit code. Without JSON, replace this process by it."""
     if os.environ.get("LOG_FORMAT") != "json":
         os.execvp(command[0], command)  # noqa: S606  # no shell
     output, theirs = os.pipe()
-    service = subprocess.Popen(command, stdout=theirs, stderr=theirs)  # noqa: S603  # as we are told
+    service = subprocess.Popen(command, stdout=theirs, stderr=theirs)  # noqa: S603  # our caller's command
     os.close(theirs)
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
@@ -54,7 +55,7 @@ def main(command: list[str]) -> int:
 
 
 def _events(output: int) -> Iterator[str]:
-    """Give what is written there as lines of JSON, until all who write have closed it."""
+    """Yield the output as lines of JSON, until every writer has closed it."""
     event: list[str] = []
     for line in _lines(output):
         if line is None or _is_object(line) or _RECORD.match(line):
@@ -69,7 +70,7 @@ def _events(output: int) -> Iterator[str]:
 
 
 def _lines(output: int) -> Iterator[str | None]:
-    """Give the lines that are written, and None where there is a pause, and at the end."""
+    """Yield the lines of the output, and None after a pause and at the end."""
     rest = b""
     with selectors.DefaultSelector() as selector:
         selector.register(output, selectors.EVENT_READ)

@@ -1,7 +1,7 @@
-"""Running a job's days through Dagster's instance, in this process.
+"""Running a job with Dagster's instance, in this process.
 
-With `DAGSTER_HOME` set the runs show in the UI like any other; without it Dagster keeps nothing,
-and the warehouse's own record is enough.
+If `DAGSTER_HOME` is set, the UI shows the runs like any other. If not, Dagster stores nothing, and
+the warehouse has the only record.
 """
 
 import signal
@@ -39,8 +39,8 @@ from etl_assets.package_files import package_file
 from etl_assets.settings import DagsterSettings
 
 _OVERRIDES = {
-    # Capturing a step's output would redirect our own, through two more processes a stream, which
-    # Ctrl-C hits too. There is nothing to capture: what a step says are events.
+    # To capture a step's output, Dagster redirects ours through two more processes a stream, which
+    # Ctrl-C ends too. There is nothing to capture: steps log events.
     "compute_logs": {
         "module": "dagster._core.storage.noop_compute_log_manager",
         "class": "NoOpComputeLogManager",
@@ -54,8 +54,8 @@ class Outcome:
 
     Attributes:
         run_id: the run.
-        error: what failed, or None where the run succeeded.
-        failed_checks: the checks that failed or warn, by name, and why.
+        error: what failed; None if the run succeeded.
+        failed_checks: the reason of each check that failed or warns, by the check's name.
     """
 
     run_id: str
@@ -64,7 +64,7 @@ class Outcome:
 
 
 class Runner:
-    """Runs jobs of a code location, in this process."""
+    """Runs jobs of a code location in this process."""
 
     def __init__(self, defs: dg.Definitions, instance: dg.DagsterInstance) -> None:
         self._defs = defs
@@ -72,7 +72,7 @@ class Runner:
 
     @property
     def instance(self) -> dg.DagsterInstance:
-        """Dagster's instance, which knows of other runs."""
+        """Dagster's instance, which records all runs."""
         return self._instance
 
     def run(
@@ -85,22 +85,22 @@ class Runner:
         assets: Sequence[dg.AssetKey] | None = None,
         on_step: Callable[[str], None] | None = None,
     ) -> Outcome:
-        """Run a job for consecutive days, or for none where it has no partitions.
+        """Run a job for consecutive days, or without days if it has no partitions.
 
-        A run that is interrupted or killed is not run again by a daemon: who ran it is told.
+        The daemon does not run an interrupted or killed run again: the caller learns of it.
 
         Args:
             job: the job's name.
             days: consecutive days, loaded in one run.
             ops: the configuration of the assets, by op.
-            planned: whether days that are loaded already are left alone.
-            assets: the part of the job that is run; all of it by default.
+            planned: whether to skip days that are already loaded.
+            assets: the assets of the job to run; None means all.
             on_step: called with the name of each step that starts.
 
         Raises:
             EtlError: Dagster's storage can't be used.
-            KeyboardInterrupt: it was interrupted. The run has ended as failed, unless it was at its
-                very end.
+            KeyboardInterrupt: the run was interrupted. It has failed, unless all its steps had
+                ended before.
         """
         run_id = str(uuid.uuid4())
         tags = run_tags.NEVER_RETRIED | ({run_tags.PLANNED: "true"} if planned else {})
@@ -113,8 +113,8 @@ class Runner:
             self._instance.add_event_listener(run_id, _step_listener(on_step))
         job_def = self._defs.resolve_job_def(job)
         with _storage_errors(), _noted_interrupts() as was_interrupted:
-            # What `execute_in_process` does, which can't say where the job comes from: without that
-            # the UI's timeline and the job's page leave the run out.
+            # Like `execute_in_process`, which can't set the job's origin. The UI's timeline and the
+            # job's page leave out runs without an origin.
             run = self._instance.create_run_for_job(
                 job_def,
                 run_id=run_id,
@@ -136,7 +136,7 @@ class Runner:
 
 @contextmanager
 def runner(defs: dg.Definitions) -> Generator[Runner]:
-    """Give a runner on Dagster's instance.
+    """Yield a runner that uses Dagster's instance.
 
     Raises:
         EtlError: Dagster's storage can't be used.
@@ -146,7 +146,7 @@ def runner(defs: dg.Definitions) -> Generator[Runner]:
 
 
 def open_instance() -> dg.DagsterInstance:
-    """Return Dagster's instance: the one of `DAGSTER_HOME`, or one that keeps nothing.
+    """Return Dagster's instance: the one of `DAGSTER_HOME`, or one that stores nothing.
 
     Raises:
         EtlError: Dagster's storage can't be used.
@@ -161,24 +161,24 @@ def open_instance() -> dg.DagsterInstance:
 
 @contextmanager
 def _storage_errors(*others: type[Exception]) -> Generator[None]:
-    """Say in one line what is wrong with Dagster's own storage."""
+    """Turn an error of Dagster's own storage into an `EtlError` of one line."""
     try:
         yield
     except (*_storage_faults(), *others) as error:
         raise EtlError(
             f"Dagster's instance of DAGSTER_HOME can't be used: {_in_one_line(error)}. Check its "
-            "dagster.yaml and the database that it names, or unset DAGSTER_HOME to run without"
+            "dagster.yaml and the database that it names, or unset DAGSTER_HOME to run without it"
         ) from error
 
 
 def _storage_faults() -> tuple[type[Exception], ...]:
-    # It takes seconds to import; where nobody has, nobody raises its error.
+    # Importing it takes seconds. If it is not imported yet, its error can't be raised.
     postgres = sys.modules.get("dagster_postgres.utils")
     return (SQLAlchemyError, postgres.DagsterPostgresException) if postgres else (SQLAlchemyError,)
 
 
 def _in_one_line(error: BaseException) -> str:
-    """Return what was wrong first, without the traceback that Dagster puts into its messages."""
+    """Return the message of the first cause, without the traceback that Dagster adds."""
     while error.__cause__:
         error = error.__cause__
     match error:
@@ -193,7 +193,7 @@ def _in_one_line(error: BaseException) -> str:
 
 @cache
 def _code_location() -> RemoteRepositoryOrigin:
-    """Return what Dagster's webserver and daemon call the definitions: see workspace.yaml."""
+    """Return the origin of the definitions, as in workspace.yaml."""
     (location,) = location_origins_from_yaml_paths([str(package_file("workspace.yaml"))])
     return RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
 
@@ -216,11 +216,11 @@ def _is_interruption(event: dg.DagsterEvent) -> bool:
 
 @contextmanager
 def _noted_interrupts() -> Generator[Callable[[], bool]]:
-    """Give a function that says whether Ctrl-C or SIGTERM has come.
+    """Yield a function that returns whether SIGINT or SIGTERM has arrived.
 
-    Dagster looks for one at the beginning of each step, and forgets one that comes after the last.
+    Dagster checks for interrupts only when a step begins, and loses one that arrives later.
     """
-    if current_thread() is not main_thread():  # where no signal is handled
+    if current_thread() is not main_thread():  # only the main thread handles signals
         yield lambda: False
         return
     noted, pythons_end = socketpair()

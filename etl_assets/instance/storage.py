@@ -1,8 +1,8 @@
-"""Dagster's own storage in PostgreSQL, over connections that stay open.
+"""Dagster's own storage in PostgreSQL, with a pool of connections.
 
-Dagster's opens a connection for everything that it reads or writes, and closes it again; only its
-webserver keeps one. An event takes two or three, each of which is a new process of the server with
-nothing in its caches: of a run of a month that was three quarters of the time.
+Dagster's storage class opens and closes a connection for every read and write; only the webserver
+has a pool. An event takes two or three connections, and for each the server starts a process with
+empty caches. In a run of a month this took three quarters of the time.
 """
 
 from typing import Self, TypedDict
@@ -30,7 +30,7 @@ from etl_assets.instance.dagster_internals import (
 
 _HOUR = 3600
 _THREADS = 20
-"""How many connections a process may have open at once, beside the one that stays."""
+"""The connections that a process may open at once, beside the one that stays open."""
 
 
 class _Runs(PostgresRunStorage):
@@ -54,10 +54,10 @@ class _PartSettings(TypedDict):
 
 
 class PooledPostgresStorage(DagsterPostgresStorage):
-    """Dagster's storage for all of its processes as its webserver has it.
+    """Dagster's storage with the webserver's pool of connections, for all processes.
 
-    An instance closes its connections when it is disposed of: a code server makes one for each
-    call. Those of the schedules, which no run writes, are Dagster's own.
+    An instance closes its connections when it is disposed of, because a code server creates an
+    instance for each call. The storage of schedules has no pool: runs don't write to it.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         inst_data: ConfigurableClassData | None = None,
         token_provider: PgTokenProvider | None = None,
     ) -> None:
-        """Take the settings of the class that this one replaces, all of them."""
-        # Not that class's own, which makes other parts.
+        """Take all settings of the class that this one replaces."""
+        # Not the __init__ of that class, which creates other parts.
         DagsterStorage.__init__(self)
         self.postgres_url = postgres_url
         self.should_autocreate_tables = should_autocreate_tables
@@ -102,9 +102,9 @@ class PooledPostgresStorage(DagsterPostgresStorage):
 
 @event.listens_for(Pool, "connect")
 def _settle(connection: object, *_: object) -> None:
-    """Have times kept in UTC, as Dagster reads them, and texts in any alphabet.
+    """Set the connection to UTC, as Dagster expects, and to UTF-8.
 
-    The server, the environment or the address may name another zone or encoding.
+    The server, the environment or the address may set another zone or encoding.
     """
     if isinstance(connection, PostgresConnection):
         connection.set_client_encoding("UTF8")
@@ -115,7 +115,7 @@ def _settle(connection: object, *_: object) -> None:
 
 @event.listens_for(Pool, "checkout")
 def _ping(connection: object, *_: object) -> None:
-    """Have a connection replaced that was lost meanwhile: the server has restarted."""
+    """Have the pool replace a lost connection, for example after a restart of the server."""
     if not isinstance(connection, PostgresConnection):
         return  # the process may have other pools
     try:

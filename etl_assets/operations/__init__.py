@@ -1,5 +1,5 @@
 """Running the warehouse: migrations, rights, backups.
 
-Here belongs what an administrator does to the whole database. Loading days does not. The idea: each
-action is safe to repeat, and says what to do where it stops.
+This package has what an administrator does to a whole database. Loading days is not part of it. The
+idea: each action is safe to repeat, and its errors name what to do next.
 """

@@ -1,7 +1,7 @@
 """Backups of the warehouse and of Dagster's storage, by PostgreSQL's own pg_dump and pg_restore.
 
-A dump is what the database held at one moment, whatever is being loaded. Owners and rights are not
-in it: they are those of whoever restores, and what `migrate` grants.
+A dump has the state of the database at one moment, even while days are loaded. It has no owners and
+no rights: the user that restores becomes the owner, and `migrate` grants the rights.
 """
 
 import os
@@ -22,17 +22,17 @@ _UNFINISHED = ".unfinished"
 
 
 def dump(url: SecretStr, file: Path) -> None:
-    """Write all that the database holds into the file, which appears whole or not at all.
+    """Write the whole database to the file. A dump that fails leaves no file.
 
     Raises:
-        EtlError: the database can't be dumped, or the file not be written.
+        EtlError: the database can't be dumped, or the file can't be written.
     """
     unfinished = file.with_name(file.name + _UNFINISHED)
     try:
         unfinished.parent.mkdir(parents=True, exist_ok=True)
-        # Names of people are in it.
+        # The dump has names of people.
         unfinished.touch(mode=0o600)
-        # The environment, the address or the role may name an encoding that lacks letters.
+        # The environment, the address or the role may set an encoding that lacks letters.
         options = ("--format=custom", "--encoding=UTF8", f"--file={unfinished}")
         _run(["pg_dump", "--no-password", *options], url, file)
         unfinished.rename(file)
@@ -46,22 +46,22 @@ def check(url: SecretStr, file: Path) -> None:
     """Check that the file can be restored into the database.
 
     Raises:
-        EtlError: the file is missing, the database is not empty, or it can't be opened.
+        EtlError: the file is missing, or the database is not empty or can't be opened.
     """
     if not file.is_file():
         raise EtlError(f"There is no {file}. Give a folder that `etl-assets backup` has written")
     if tables := _tables(url, file):
         raise EtlError(
-            f"The database for {file.name} is not empty (it has {tables} tables), so it was left "
-            "as it is. Create an empty one, and name that"
+            f"The database for {file.name} is not empty (it has {tables} tables), so it was not "
+            "changed. Create an empty database and use its address"
         )
 
 
 def restore(url: SecretStr, file: Path) -> None:
-    """Make an empty database hold what the file has: all of it, or nothing where that fails.
+    """Restore the file into an empty database. A failure leaves the database empty.
 
     Raises:
-        EtlError: as for `check`, or it can't be restored.
+        EtlError: as for `check`, or pg_restore failed.
     """
     check(url, file)
     options = ("--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges")
@@ -75,14 +75,14 @@ def _tables(url: SecretStr, file: Path) -> int:
     except psycopg.Error as error:
         message = " ".join(str(error).split())
         raise EtlError(
-            f"The database for {file.name} can't be opened: {message}. Check the address that the "
-            "environment has of it"
+            f"The database for {file.name} can't be opened: {message}. Check its address in the "
+            "environment"
         ) from None
     return row[0] if row else 0
 
 
 def _run(command: Sequence[str], url: SecretStr, file: Path) -> None:
-    """Run a program of PostgreSQL on the database, whose password is in no argument."""
+    """Run a program of PostgreSQL on the database. The password is not among its arguments."""
     names = {option.keyword.decode(): option.envvar for option in Conninfo.get_defaults()}
     given = {
         name.decode(): str(value)
@@ -90,7 +90,7 @@ def _run(command: Sequence[str], url: SecretStr, file: Path) -> None:
         if (name := names.get(keyword))
     }
     try:
-        done = subprocess.run(  # noqa: S603  # no shell, and no argument of anybody else's
+        done = subprocess.run(  # noqa: S603  # no shell, and no argument from outside
             command, env=os.environ | given, capture_output=True, text=True, check=False
         )
     except FileNotFoundError as error:
@@ -99,7 +99,7 @@ def _run(command: Sequence[str], url: SecretStr, file: Path) -> None:
             "version or newer (on Debian: postgresql-client)"
         ) from error
     if done.returncode:
-        # Its own lines alone: those below them, DETAIL and the like, quote rows.
+        # Only the program's own lines: the others, such as DETAIL, quote rows.
         lines = [line for line in done.stderr.splitlines() if line.startswith(f"{command[0]}: ")]
         why = " ".join(lines) or f"exit code {done.returncode}"
         raise EtlError(f"{command[0]} of {file.name} failed: {why}")

@@ -1,11 +1,11 @@
 """The schema's migrations: the files of `sql/migrations`, recorded in `etl.alembic_version`.
 
-Alembic orders them and writes one script of those that are missing; it is executed in one
-transaction, so that a process killed half-way leaves nothing behind.
+Alembic orders the files and writes one script from those that are missing. The script runs in one
+transaction, so a process that is killed half-way changes nothing.
 
-How to add the fourth migration:
+To add the fourth migration:
 
-1. Write `sql/migrations/0004_name.sql`, at most 32 characters long without the ending.
+1. Write `sql/migrations/0004_name.sql`, with a name of at most 32 characters without the ending.
 2. Write `etl_assets/operations/revisions/versions/0004_name.py` like the one before it, with
    `revision = "0004_name"` and `down_revision = "0003_mart"`.
 
@@ -28,12 +28,12 @@ _REVISIONS = Path(__file__).with_name("revisions")
 def migrate(warehouse: Warehouse) -> list[str]:
     """Bring the warehouse's schema up to date and return the names of the migrations applied.
 
-    The roles of `sql/operations/roles.sql`, as far as they are there, are granted what they may do.
-    Safe to run twice, by two processes at once (the second waits for the first), and while days are
-    loaded: what is being written is waited for, and what comes after waits.
+    Also grant the roles of `sql/operations/roles.sql` that exist their rights. It is safe to run
+    this twice, in two processes at once (the second waits for the first), and while days are
+    loaded: it waits for the current writers, and later ones wait for it.
 
     Raises:
-        EtlError: the database has tables of our names that our migrations did not make.
+        EtlError: the database has tables with our names that our migrations did not create.
     """
 
     def work(connection: Connection) -> list[str]:
@@ -42,14 +42,14 @@ def migrate(warehouse: Warehouse) -> list[str]:
             newest = _newest(connection)
             missing = _missing(newest)
             if missing:
-                # A load locks tables in its own order: without, one would be a deadlock's victim.
+                # A load locks tables in another order. Without these locks there are deadlocks.
                 _lock(connection, COPYING_LOCK)
                 _lock(connection, WRITER_LOCK)
                 if newest is None:
                     _refuse_foreign_tables(connection)
                 connection.execute("CREATE SCHEMA IF NOT EXISTS etl")
                 connection.execute(script_after(newest).encode())
-            # Each time: the roles may have been created since.
+            # Every time: the roles may be new.
             connection.execute(statement("operations/grant_rights"))
         return missing
 
@@ -60,7 +60,7 @@ def require_schema(warehouse: Warehouse) -> None:
     """Check that no migration is missing.
 
     Raises:
-        SchemaMissing: one is; `etl-assets migrate` applies it.
+        SchemaMissing: a migration is missing; `etl-assets migrate` applies it.
     """
     missing = _missing(warehouse.run(_newest))
     if missing:
@@ -70,27 +70,26 @@ def require_schema(warehouse: Warehouse) -> None:
 
 
 def require_writable(warehouse: Warehouse) -> None:
-    """Check that the database takes changes at all.
+    """Check that the database can be written to.
 
     Raises:
-        EtlError: it is only read: as a standby, or by a setting.
+        EtlError: it is read-only: a standby, or by a setting.
     """
     (found,) = warehouse.rows("operations/what_forbids_writing")
     if found["is_standby"]:
         raise EtlError(
-            "The warehouse's server is a standby, which can only be read. Give WAREHOUSE_URL the "
+            "The warehouse's server is a standby, which is read-only. Set WAREHOUSE_URL to the "
             "primary's address"
         )
     if found["is_read_only"]:
         raise EtlError(
-            "The warehouse can only be read: default_transaction_read_only is on. Have it switched "
-            "off where it is set: for the role, for the database, for the server, or in "
-            "WAREHOUSE_URL or PGOPTIONS"
+            "The warehouse is read-only: default_transaction_read_only is on. Turn it off where it "
+            "is set: for the role, the database or the server, or in WAREHOUSE_URL or PGOPTIONS"
         )
 
 
 def require_rights(warehouse: Warehouse) -> None:
-    """Check that the user may do all that loading needs.
+    """Check that the user has every right that loading needs.
 
     Raises:
         EtlError: a right is missing.
@@ -99,13 +98,13 @@ def require_rights(warehouse: Warehouse) -> None:
     if missing:
         raise EtlError(
             f"This user lacks rights in the warehouse that loading needs: {'; '.join(missing)}. "
-            "Make it a member of etl_writer (GRANT etl_writer TO …, see sql/operations/roles.sql), "
-            "then let the schema's owner run: etl-assets migrate"
+            "Make it a member of etl_writer (GRANT etl_writer TO …, see sql/operations/roles.sql). "
+            "Then run, as the schema's owner: etl-assets migrate"
         )
 
 
 def _missing(newest: str | None) -> list[str]:
-    # Not asked of alembic, which takes long to import: whatever reads the warehouse asks this.
+    # Without alembic, which takes long to import: every command that reads calls this.
     names = sorted(file.stem for file in MIGRATIONS.glob("*.sql"))
     return [name for name in names if newest is None or name > newest]
 
@@ -126,18 +125,18 @@ def _refuse_foreign_tables(connection: Connection) -> None:
     foreign = [row["name"] for row in rows(connection, "operations/foreign_tables")]
     if foreign:
         raise EtlError(
-            f"The database already has {', '.join(foreign)}, not made by this project's "
-            "migrations, so it was left as it is. Give WAREHOUSE_URL another database, or rename "
+            f"The database already has {', '.join(foreign)}, which this project's migrations did "
+            "not create, so it was not changed. Set WAREHOUSE_URL to another database, or rename "
             "the schemas in this one"
         )
 
 
 def script_after(newest: str | None) -> str:
-    """Return the SQL that applies the migrations after this one, or all of them, and records it."""
+    """Return the SQL that applies and records the migrations after `newest`; None means all."""
     from alembic import command
     from alembic.config import Config
 
-    # It says every step at INFO.
+    # Alembic logs every step at INFO.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     script = io.StringIO()
     config = Config(output_buffer=script)

@@ -28,13 +28,13 @@ def test_asks_for_the_report_and_loads_all_of_it_in_one_run(etl: Etl, pipeline: 
     assert pipeline.loads() == [(MONDAY,), (TUESDAY,), (WEDNESDAY,)]
     assert len(set(pipeline.loads("run_id"))) == 1
     asked, loaded = result.stdout.splitlines()
-    assert asked == "The report is ready: it covers 2024-02-26 to 2024-02-28 (3 days)"
+    assert asked == "The report is ready. It covers 2024-02-26 to 2024-02-28 (3 days)"
     assert loaded.startswith(
         "Loaded 2024-02-26 to 2024-02-28 (3 days): 3 orders of 3 rows, 0 duplicates, "
         "0 rejected, in "
     )
     assert result.stderr.splitlines() == [
-        "Asking for the report …",
+        "Requesting the report …",
         "Loading 2024-02-26 to 2024-02-28 (3 days) …",
     ], "neither colours nor a spinner where there is no terminal"
 
@@ -169,7 +169,7 @@ def test_refused_access_names_the_settings_and_no_secret(
 def test_an_api_that_goes_on_failing_ends_it(etl: Etl, pipeline: Pipeline) -> None:
     pipeline.simulator.faults.add(Fault("/generate_report", status=502, times=None))
     error = etl("backfill", code=1).stderr
-    assert "Asking for the report: failed (run " in error
+    assert "Requesting the report: failed (run " in error
     assert "generate_report: the report API answered 502" in error
 
 
@@ -201,7 +201,7 @@ def test_a_check_that_fails_is_named_with_what_is_wrong(etl: Etl, pipeline: Pipe
         " FOR EACH ROW EXECUTE FUNCTION public.add_one()"
     )
     error = etl("backfill", code=1).stderr
-    assert "The mart was left as it was: facts_equal_staging: 2024-02-26, 2024-02-27" in error
+    assert "The mart was not changed: facts_equal_staging: 2024-02-26, 2024-02-27" in error
     (line,) = [line for line in error.splitlines() if line.startswith("check ")]
     assert line.startswith("check facts_equal_staging: 2024-02-26: ")
     assert pipeline.loads() == []

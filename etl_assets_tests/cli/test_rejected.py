@@ -33,7 +33,7 @@ def test_those_of_an_object_that_was_replaced_are_shown_on_request(
 
     loaded.simulator.redeliver(THURSDAY, csv_file(order(THURSDAY)))
     loaded.load(THURSDAY)
-    assert etl("rejected", THURSDAY).stderr == f"No row is in quarantine for {THURSDAY}\n"
+    assert etl("rejected", THURSDAY).stderr == f"No row is rejected for {THURSDAY}\n"
 
 
 @pytest.mark.usefixtures("loaded")
@@ -74,5 +74,5 @@ def test_by_reason_gives_each_with_its_rows_and_the_first_of_them(
 def test_of_a_day_without_any(etl: Etl) -> None:
     result = etl("rejected", MONDAY)
     assert result.stdout == ""
-    assert result.stderr == "No row is in quarantine for 2024-02-26\n"
+    assert result.stderr == "No row is rejected for 2024-02-26\n"
     assert json.loads(etl("rejected", MONDAY, "--json").stdout) == []

@@ -64,4 +64,4 @@ def test_a_user_of_bi_may_read_it(
 
 
 def test_one_format_at_a_time(etl: Etl) -> None:
-    assert "exclude each other" in etl("retention", "--json", "--csv", code=2).stderr
+    assert "can't be used together" in etl("retention", "--json", "--csv", code=2).stderr

@@ -149,7 +149,7 @@ def test_a_database_that_can_only_be_read(
         owner.execute(sql.SQL("{} SET default_transaction_read_only = on").format(alter))
         said = wrong(etl)["warehouse"]
         owner.execute(sql.SQL("{} RESET ALL").format(alter))
-    assert "can only be read: default_transaction_read_only is on. Have it switched off" in said
+    assert "is read-only: default_transaction_read_only is on. Turn it off" in said
     environment.setenv("PGOPTIONS", "-cdefault_transaction_read_only=on")
     assert wrong(etl)["warehouse"] == said
 

@@ -45,7 +45,7 @@ MOMENTS = ("staging.user_order_log", "mart.d_item", "mart.f_customer_retention_w
 
 READ_ONLY = (
     "in a read-only transaction (SQLSTATE 25006)",
-    "It is a standby, or default_transaction_read_only is on: give WAREHOUSE_URL the primary's",
+    "It is a standby, or default_transaction_read_only is on: set WAREHOUSE_URL to the primary's",
 )
 
 
@@ -196,7 +196,7 @@ def test_a_load_rides_out_a_server_without_a_connection_free(
             while True:
                 others.enter_context(psycopg.connect(as_user(READER, pipeline.owners_url)))
         with pytest.raises(
-            ServiceUnavailable, match=r"no connection free: .*have max_connections raised"
+            ServiceUnavailable, match=r"no free connection: .*raise max_connections"
         ):
             Warehouse(WarehouseSettings.read().url, retry_seconds=0).rows("source/reports")
         server.way.messages = 0

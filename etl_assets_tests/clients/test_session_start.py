@@ -38,7 +38,7 @@ def test_a_database_without_a_free_connection_is_tried_again_in_every_language(
         name = Identifier(owner.info.dbname)
         owner.execute(SQL("ALTER DATABASE {} CONNECTION LIMIT 0").format(name))
         warehouse = Warehouse(SecretStr(server.url), retry_seconds=0)
-        with pytest.raises(ServiceUnavailable, match=r"no connection free: .*так не пойдёт"):
+        with pytest.raises(ServiceUnavailable, match=r"no free connection: .*так не пойдёт"):
             warehouse.run(one)
         owner.execute(SQL("ALTER DATABASE {} CONNECTION LIMIT -1").format(name))
         assert warehouse.run(one) == 1

@@ -1,4 +1,4 @@
-"""Waiting for what another session has locked, and saying so."""
+"""Waiting for a lock of another session, and the warning about it."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -32,7 +32,7 @@ def test_who_holds_what_a_load_waits_for_is_said(
             pid = holder.info.backend_pid
         load.result()
     (message, *_) = caplog.messages
-    assert message.startswith("The warehouse: waiting for 0.3 s already")
+    assert message.startswith("The warehouse: waiting for 0.3 s so far")
     assert f"process {pid} (an old psql) of user " in message
     assert f"end it: SELECT pg_terminate_backend({pid})" in message
 
@@ -46,7 +46,7 @@ def test_the_wait_for_another_load_is_said_again_and_again(
             wait_until(lambda: len(caplog.messages) > 1)
         load.result()
     for message, seconds in zip(caplog.messages, ("0.3", "0.6"), strict=False):
-        assert f"waiting for {seconds} s already" in message
+        assert f"waiting for {seconds} s so far" in message
         assert (
             "(etl_assets) of user only_etl_writer at 127.0.0.1, in a transaction since" in message
         )
@@ -72,7 +72,7 @@ def test_a_run_says_in_its_log_whom_it_waits_for(pipeline: Pipeline) -> None:
             run = pool.submit(pipeline.run, MONDAY)
             wait_until(messages)
         run.result()
-    assert messages()[0].startswith("The warehouse: waiting for 0.3 s already")
+    assert messages()[0].startswith("The warehouse: waiting for 0.3 s so far")
 
 
 def test_a_statement_that_takes_long_and_waits_for_nobody_is_no_matter(

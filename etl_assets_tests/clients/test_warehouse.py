@@ -87,11 +87,11 @@ def test_what_passes_in_the_warehouse_is_done_again(address: Address, fault: str
 @pytest.mark.parametrize(
     ("state", "remedy"),
     [
-        ("25006", "give WAREHOUSE_URL the primary's address"),
-        ("53100", "have space freed or added there"),
-        ("53400", "Have that limit of its server raised"),
-        ("58030", "see its log"),
-        ("XX001", "see its log"),
+        ("25006", "set WAREHOUSE_URL to the primary's address"),
+        ("53100", "free or add space"),
+        ("53400", "Raise that limit of its server"),
+        ("58030", "see the server's log"),
+        ("XX001", "see the server's log"),
     ],
 )
 def test_what_does_not_pass_in_the_warehouse_is_said_at_once_with_what_to_do(

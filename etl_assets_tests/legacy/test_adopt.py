@@ -84,7 +84,7 @@ def test_days_are_adopted_from_raw_rows_if_there_are_any_and_else_from_facts(
     before = old.contents()
     result = etl("adopt")
     assert "(2 days): 4 orders of 5 rows, 1 duplicates, 0 rejected" in result.stdout
-    assert "Only the facts were left of 2024-02-19:" in result.stderr
+    assert "The old database has only the facts of 2024-02-19:" in result.stderr
     pipeline.holds({LAST_WEEK: SUMMED_UP, MONDAY: RAW_ROWS})
     assert adopted_from(pipeline) == [
         (LAST_WEEK, "mart.f_sales"),
@@ -395,7 +395,7 @@ def test_its_password_is_shown_nowhere(
     environment.delenv("OLD_WAREHOUSE_URL")
     environment.setenv("PGPASSWORD", password)
     for url, message, code in [
-        (old.url, "Who lists this machine's processes sees the password in OLD_URL", 0),
+        (old.url, "Other users of this machine can see the password in OLD_URL", 0),
         (old.url.replace(f":{password}", ""), "Nothing to adopt", 0),
         (old.url.replace(password, password + "x"), "password authentication failed", 1),
         (old.url.replace(password, password + "/"), "OLD_WAREHOUSE_URL is malformed", 2),

@@ -51,7 +51,7 @@ def test_a_failed_check_takes_everything_back_and_stops_what_follows(
 
     offending = MONDAY if check == "weekly_equals_facts" else TUESDAY
     assert outcome.error is not None
-    assert outcome.error.startswith(f"The mart was left as it was: {check}: {offending}")
+    assert outcome.error.startswith(f"The mart was not changed: {check}: {offending}")
     assert [pipeline.table(name) for name in (*TABLES, "loaded_day")] == before
     assert pipeline.loads() == [(MONDAY,)]
     of_mart = {name: name != check for name in CHECKS}

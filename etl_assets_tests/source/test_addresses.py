@@ -87,5 +87,5 @@ def test_of_the_files_urls_only_what_counts_is_shown(pipeline: Pipeline) -> None
     run_id = pipeline.run(job="order_report_job")
     assert pipeline.metadata(run_id, "order_report")["files"] == {
         "user_order_log": f"s3://{BUCKET}/a.csv",
-        "price_log": "no address of the form https://host/bucket/key",
+        "price_log": "not an address of the form https://host/bucket/key",
     }

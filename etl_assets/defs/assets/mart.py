@@ -1,7 +1,7 @@
 """The mart: dimensions, calendar, facts, weekly figures and the record of the load.
 
-They are one multi-asset because they are one transaction: no reader ever sees them disagree. The
-statements are `sql/mart/`; what each column is made of stands in `LINEAGE`.
+They are one multi-asset because one transaction writes them, so no reader sees them disagree. The
+statements are in `sql/mart/`. `LINEAGE` has the sources of each column.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,15 +72,15 @@ def mart_assets(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
         check_specs=check_specs(),
         partitions_def=partitions,
         backfill_policy=SINGLE_RUN,
-        # All is loaded, whatever is selected. But of a multi-asset that can only be selected whole,
-        # and whose assets depend on each other, Dagster 1.13.27 refuses every backfill that is
-        # launched from the asset graph: it takes equal sets of days for different ones.
+        # A run always loads all tables, whatever is selected. Without `can_subset`, Dagster 1.13.27
+        # refuses every backfill from the asset graph of a multi-asset whose assets depend on each
+        # other: it takes equal sets of days for different ones.
         can_subset=True,
     )
     def mart(
         context: dg.AssetExecutionContext, warehouse: WarehouseResource
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-        # A run of checks alone tries to load nothing.
+        # A run of checks alone loads nothing, so it records no attempt.
         part = attempt if context.selected_asset_keys else step
         with part(context, warehouse) as database:
             make = _load(context, database) if context.selected_asset_keys else check_all(database)
@@ -112,7 +112,7 @@ def _load(
             database, days, run_id=context.run.run_id, only_unloaded=is_planned(context)
         )
     except Offences as offences:
-        reason = f"The mart was left as it was: {offences}. The checks' metadata has the figures"
+        reason = f"The mart was not changed: {offences}. The checks' metadata has the figures"
         attempts.fail(database, context.run.run_id, reason, refused=True)
         yield from check_results(offences.found, {"days": format_days(days)})
         raise dg.Failure(reason) from None
@@ -128,7 +128,7 @@ def _load(
 
 
 def _describe(connection: Connection, day: date) -> dict[str, dict[str, Any]]:
-    """Return the columns and a sample of each table, as metadata; the facts' is of the day."""
+    """Return the columns and a sample of each table as metadata. Sampled facts are of the day."""
     samples = rows(connection, "mart/sample", {"day": day})
     return {
         table: {
@@ -169,12 +169,12 @@ def _add_metadata(
     others = sorted(set(load.days) - set(days))
     if others:
         context.log.info(
-            f"Loaded too, left staged by a run that ended early: {format_days(others)}"
+            f"Also loaded days that an earlier run had only staged: {format_days(others)}"
         )
 
 
 def _load_history(loads: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
-    """Say what happened to a day: its last loads, the newest first."""
+    """Return the last loads of a day as a table, the newest first."""
     return dg.MetadataValue.table(
         [
             dg.TableRecord(
@@ -201,7 +201,7 @@ def _load_history(loads: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
 
 
 def _day_metadata(table: str, count: Mapping[str, Any]) -> dict[str, Any]:
-    """Say what a day brought to a table: its rows, or the members that its orders name."""
+    """Return what a day has in a table: its rows, or the members that its orders name."""
     row_count = "dagster/partition_row_count"
     match table:
         case "d_item":

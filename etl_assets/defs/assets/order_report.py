@@ -1,4 +1,4 @@
-"""The report: asked for once, and polled until it is ready."""
+"""The asset `order_report`: it requests the report once and polls it until it is ready."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -20,11 +20,11 @@ from etl_assets.source.catalog import Source
 
 
 class OrderReportConfig(dg.Config):
-    """How the report is come by."""
+    """Whether to request a new report."""
 
     new_report: bool = Field(
         default=False,
-        description="Ask for a new report although there is one. Loaded days stay as they are.",
+        description="Request a new report, even if there is one. Loaded days do not change.",
     )
 
 
@@ -44,10 +44,10 @@ def order_report(
     report_api: ReportApiResource,
     object_store: ObjectStoreResource,
 ) -> dg.MaterializeResult[Any]:
-    """The report of the past weeks: asked of the report API, polled, and recorded in `etl.report`.
+    """The report of the past weeks. It is requested from the report API and stored in `etl.report`.
 
-    A report that is there already is used again; `new_report` asks for another, which never
-    rewrites days that are loaded.
+    An existing report is used again. `new_report` requests another one, which never rewrites loaded
+    days.
     """
     with _attempt(context, warehouse) as database:
         source = Source(database, report_api.connect(), object_store.connect())
@@ -72,7 +72,7 @@ def order_report(
 def _attempt(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> Generator[Warehouse]:
-    """Record the try: for the run's days, or for the one that a report is asked for because of."""
+    """Record the attempt for the run's days, or for the day that needs the new report."""
     if run_tags.REPORT_FOR not in context.run.tags:
         with attempt(context, warehouse) as connected:
             yield connected
@@ -84,8 +84,8 @@ def _attempt(
 
 
 def _address(url: str) -> str:
-    """Return what counts of a file's URL: its user, password and query are nobody's business."""
+    """Return the address of a file without the user, password and query of its URL."""
     try:
         return object_uri(url)
     except EtlError:
-        return "no address of the form https://host/bucket/key"
+        return "not an address of the form https://host/bucket/key"

@@ -1,4 +1,4 @@
-"""The raw files: which S3 object holds a day."""
+"""The asset `raw/user_order_log`: the S3 object that contains a day."""
 
 from typing import Any
 
@@ -22,12 +22,12 @@ from etl_assets.source.raw_file import RawFile
 
 
 class RawConfig(dg.Config):
-    """Which object a day is taken from."""
+    """The report that a loaded day is taken from."""
 
     report: Choice = Field(
         default=Choice.recorded,
-        description="recorded: a loaded day comes from the object that it was loaded from. latest: "
-        "from the newest report, even where that rewrites it (a report has no refunds).",
+        description="recorded: load a day again from the object that it was loaded from. latest: "
+        "load it from the newest report, which rewrites the day (a report has no refunds).",
     )
 
 
@@ -52,10 +52,10 @@ def raw_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDef
         report_api: ReportApiResource,
         object_store: ObjectStoreResource,
     ) -> dg.MaterializeResult[Any]:
-        """The S3 object that holds a day's orders: found, and its address and ETag recorded.
+        """The S3 object that contains a day's orders. Its address and ETag are recorded.
 
-        A day that was loaded before is looked for where it was loaded from. If the source lacks any
-        of the run's days, the run stops here and names them.
+        A day that was loaded before comes from the same object again. If the source lacks any of
+        the run's days, the run fails here and names them.
         """
         with attempt(context, warehouse) as database:
             source = Source(database, report_api.connect(), object_store.connect())
@@ -81,7 +81,7 @@ def _object(file: RawFile) -> dict[str, Any]:
 
 def _metadata(file: RawFile) -> dict[str, str | int]:
     return {
-        # Not dagster/uri, which the UI leaves out of an asset's overview.
+        # Not dagster/uri: the UI does not show that in an asset's overview.
         "uri": file.stored.uri,
         "etag": file.stored.etag,
         "size": file.stored.size,

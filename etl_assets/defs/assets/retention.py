@@ -1,4 +1,4 @@
-"""The view that BI draws from."""
+"""The asset `mart/f_customer_retention`: the view that BI reads."""
 
 from collections.abc import Mapping, Sequence
 from io import StringIO
@@ -57,8 +57,8 @@ def f_customer_retention(
 ) -> dg.MaterializeResult[Any]:
     """Customer retention by week: new, returning and refunding customers and their net revenue.
 
-    The view shows the weekly rows as they are, so there is nothing to compute here: the run reads
-    it as BI would.
+    The view returns the rows of the weekly table, so a run computes nothing. It reads the view, as
+    BI does.
     """
 
     def read(connection: Connection) -> tuple[list[dict[str, Any]], dg.TableSchema]:
@@ -86,14 +86,14 @@ def _record(week: Mapping[str, Any]) -> dict[str, str | int]:
 
 
 def chart(weeks: Sequence[Mapping[str, Any]], groups: Mapping[str, str]) -> str:
-    """Return bars as Markdown: a line a week, each group's value and its bar.
+    """Return a bar chart as Markdown: for each week a line with each group's value and bar.
 
-    As text, and short: the UI shows Markdown of 1,000 characters and more, and so every picture,
-    only at a click. Negative values, as revenue can be, have no bar.
+    The chart is a short text, because the UI hides Markdown of 1,000 characters or more, and so
+    every picture, behind a click. Negative values have no bar; revenue can be negative.
 
     Args:
-        weeks: rows of the view: `period_id`, and the groups' columns.
-        groups: the column of each group, by its heading.
+        weeks: rows of the view, with `period_id` and the groups' columns.
+        groups: the view's column for each heading.
     """
     most = max((week[column] for week in weeks for column in groups.values()), default=0)
     table = Table(box=None, pad_edge=False)

@@ -1,4 +1,4 @@
-"""The asset of staging: the source's rows, validated, typed and without duplicates."""
+"""The asset `staging/user_order_log`: the valid rows of the source, typed, without duplicates."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -35,16 +35,16 @@ _TABLE = "staging.user_order_log"
 _SHOWN_DAYS = 100
 
 EMPTIED_CHECK = dg.AssetCheckKey(STAGING, "no_day_lost_all_orders")
-"""It warns, and blocks nothing."""
+"""A check that only warns."""
 
 
 class StagingConfig(dg.Config):
-    """What may be loaded."""
+    """Whether a day may lose all its orders."""
 
     allow_empty: bool = Field(
         default=False,
-        description="Let a day that has orders be replaced by none. Without it such a load is "
-        "refused, unless the object is an increment of a header alone.",
+        description="Replace a day that has orders even if its object has no valid order for it. "
+        "Otherwise such a load is refused, unless the object is an increment with only a header.",
     )
 
 
@@ -65,7 +65,7 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
             dg.AssetCheckSpec(
                 EMPTIED_CHECK.name,
                 asset=STAGING,
-                description="No day of the run had orders before and has none now.",
+                description="Fails for a day that had orders before the run and has none now.",
             )
         ],
     )
@@ -75,15 +75,15 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
         warehouse: WarehouseResource,
         object_store: ObjectStoreResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        """Order rows of the source, one an order and status: validated, typed, duplicates dropped.
+        """Orders of the source, one row an order and status, validated and without duplicates.
 
-        Rows that can't be right are in `staging.rejected_row` with their reason; if their share of
-        a day or a file, duplicates left out, exceeds `ETL_MAX_REJECTED_SHARE`, nothing is loaded.
-        In an object of one day every row counts for that day, also one that has another day or
-        none. A day that has orders is replaced by none only with `allow_empty`, or by an increment
-        of a header alone, with a warning.
+        Rows that can't be right go to `staging.rejected_row` with the reason. If their share of a
+        day or a file, duplicates left out, exceeds `ETL_MAX_REJECTED_SHARE`, nothing is loaded. In
+        an object of one day every row counts for that day, even if the row has another day or none.
+        A day loses all its orders only with `allow_empty`, or if its object is an increment with
+        only a header; the latter gives a warning.
         """
-        # Polars takes half as long to import as Dagster, and only runs need it.
+        # Only runs need Polars, and its import takes half as long as Dagster's.
         from etl_assets.staging.load import stage
 
         days = days_of(context.run)
@@ -110,7 +110,7 @@ def staging_user_order_log(partitions: dg.PartitionsDefinition[str]) -> dg.Asset
 
 
 def _runs_done_again(context: dg.AssetExecutionContext) -> list[str]:
-    """Return the runs that this one does again, the latest first, as far as they are kept."""
+    """Return the runs that this one re-executes, the latest first, until one was deleted."""
     runs: list[str] = []
     run: dg.DagsterRun | None = context.run
     while run and run.parent_run_id:
@@ -122,7 +122,7 @@ def _runs_done_again(context: dg.AssetExecutionContext) -> list[str]:
 def _check_results(
     context: dg.AssetExecutionContext, staged: "Staged"
 ) -> Iterator[dg.AssetCheckResult]:
-    """Give the outcome of `EMPTIED_CHECK`, if the run makes it."""
+    """Yield the result of `EMPTIED_CHECK`, if the run includes it."""
     if EMPTIED_CHECK in context.selected_asset_check_keys:
         yield dg.AssetCheckResult(
             asset_key=STAGING,
@@ -130,14 +130,14 @@ def _check_results(
             passed=not staged.emptied,
             severity=dg.AssetCheckSeverity.WARN,
             metadata={
-                str(day): f"had {orders} orders, has none now"
+                str(day): f"had {orders} orders before and has none now"
                 for day, orders in list(staged.emptied.items())[:_SHOWN_DAYS]
             },
         )
 
 
 def _changes(changes: dict[str, Any]) -> dict[str, int | float]:
-    """Say what changed in a day; counts of orders, and the revenue."""
+    """Return what a load changed in a day, as metadata: counts of orders, and the revenue."""
     return {
         "orders_added": changes["added"],
         "orders_gone": changes["gone"],
@@ -179,17 +179,17 @@ def _add_metadata(
         if file.rejected_outside:
             first_day, last_day = file.covers
             context.log.warning(
-                f"{file.raw_files[0].stored.uri}: {file.rejected_outside} rows were rejected that "
-                f"have no readable day, or none from {first_day} to {last_day}. They count for no "
-                "day: etl-assets rejected shows them"
+                f"{file.raw_files[0].stored.uri}: {file.rejected_outside} rows were rejected "
+                f"because their day is unreadable or not from {first_day} to {last_day}. They are "
+                "not in the count of any day: etl-assets rejected shows them"
             )
     for day, orders in staged.emptied.items():
-        context.log.warning(f"{day} had {orders} orders, and has none now")
+        context.log.warning(f"{day} had {orders} orders before and has none now")
     unchanged = sorted(set(days) - {day for file in staged.files for day in file.days})
     for day in unchanged:
         add_day_metadata(context, STAGING, day, {"already_loaded": True})
     if unchanged:
-        context.log.info(f"Loaded already from these very objects: {format_days(unchanged)}")
+        context.log.info(f"Already loaded from the same objects: {format_days(unchanged)}")
     add_day_metadata(
         context,
         STAGING,

@@ -1,7 +1,7 @@
-"""Alembic's side of the migrations: the order of the files of `sql/migrations`.
+"""Alembic's part of the migrations: the order of the files of `sql/migrations`.
 
-Here belongs one revision a file, and what alembic needs to run them; no SQL. The idea: alembic
-writes the script of what is missing, and `migrations.py` executes it.
+This package has one revision for each file, and what alembic needs to run them. It has no SQL. The
+idea: alembic writes the script of the missing migrations, and `migrations.py` executes it.
 """
 
 from alembic import op
@@ -11,5 +11,5 @@ from etl_assets.sql import statement
 
 def apply_file(name: str) -> None:
     """Add `sql/migrations/{name}.sql` to the script that alembic writes."""
-    # Alembic takes :name as a parameter.
+    # Alembic would read :name as a parameter.
     op.execute(statement(f"migrations/{name}").replace(":", r"\:"))

@@ -1,10 +1,10 @@
-"""What alembic executes before it runs revisions: which record it keeps, and where."""
+"""Alembic executes this module before the revisions: it names the table of applied migrations."""
 
 from alembic import context
 
 context.configure(
     dialect_name="postgresql",
-    # Of other styles, SQLAlchemy doubles each % in the files.
+    # With any other style, SQLAlchemy doubles each % in the files.
     dialect_opts={"paramstyle": "named"},
     version_table="alembic_version",
     version_table_schema="etl",

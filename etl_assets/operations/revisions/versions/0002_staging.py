@@ -7,5 +7,5 @@ down_revision = "0001_etl"
 
 
 def upgrade() -> None:
-    """Apply the file."""
+    """Add the file to the script."""
     apply_file(revision)

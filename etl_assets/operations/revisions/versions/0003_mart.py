@@ -7,5 +7,5 @@ down_revision = "0002_staging"
 
 
 def upgrade() -> None:
-    """Apply the file."""
+    """Add the file to the script."""
     apply_file(revision)
