@@ -43,7 +43,9 @@ def end_connections() -> int:
     """End those that Dagster's database has, and return how many they were."""
     with psycopg.connect(os.environ["WAREHOUSE_URL"], autocommit=True) as connection:
         ended = connection.execute(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s",
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            # Not the server's own, such as an autovacuum worker.
+            " WHERE datname = %s AND backend_type = 'client backend'",
             (urlsplit(os.environ["DAGSTER_POSTGRES_URL"]).path[1:],),
         ).fetchone()
     assert ended
