@@ -56,7 +56,7 @@ def test_rows_of_no_day_of_the_report_are_a_warning(
     assert "1 orders of 1 rows, 0 duplicates, 0 rejected" in result.stdout
     (warning,) = [line for line in result.stderr.splitlines() if line.startswith("Warning: ")]
     assert warning.startswith("Warning: 2 rows of s3://")
-    assert f"no readable day, or none from {MONDAY} to {WEDNESDAY}" in warning
+    assert f"their day is unreadable or not from {MONDAY} to {WEDNESDAY}" in warning
 
 
 def test_a_day_loses_all_its_orders_only_if_that_is_allowed(

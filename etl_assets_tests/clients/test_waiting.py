@@ -50,7 +50,7 @@ def test_the_wait_for_another_load_is_said_again_and_again(
         assert (
             "(etl_assets) of user only_etl_writer at 127.0.0.1, in a transaction since" in message
         )
-        assert "+00:00, idle in transaction. If it was forgotten" in message
+        assert "+00:00, idle in transaction. If that session was forgotten" in message
 
 
 def test_a_run_says_in_its_log_whom_it_waits_for(pipeline: Pipeline) -> None:

@@ -112,7 +112,9 @@ def test_a_second_adoption_does_nothing_until_the_old_rows_change(
     loads = pipeline.loads("partition_day, loaded_at")
     result = etl("adopt")
     assert result.stdout == "Nothing to adopt\n"
-    assert "not changed since: 2024-02-19 to 2024-02-26 (2 days)" in result.stderr
+    assert (
+        "Already adopted, and unchanged since: 2024-02-19 to 2024-02-26 (2 days)" in result.stderr
+    )
     assert pipeline.loads("partition_day, loaded_at") == loads
     old.query(
         "UPDATE mart.f_sales SET quantity = 1, payment_amount = 50 WHERE payment_amount = 200"
@@ -306,7 +308,7 @@ def test_adopted_days_are_not_checked_for_redeliveries(etl: Etl, pipeline: Pipel
 def test_a_rebuilt_mart_has_the_adopted_days(
     etl: Etl, pipeline: Pipeline, environment: pytest.MonkeyPatch
 ) -> None:
-    assert f"To have them too: ETL_START_DATE={LAST_WEEK}" in etl("adopt").stderr
+    assert f"To include them, set ETL_START_DATE={LAST_WEEK}" in etl("adopt").stderr
     environment.setenv("ETL_START_DATE", str(LAST_WEEK))
     pipeline.query("DELETE FROM mart.f_sales")
     etl("rebuild")
@@ -391,7 +393,7 @@ def test_its_password_is_shown_nowhere(
     etl: Etl, old: OldPipeline, environment: pytest.MonkeyPatch
 ) -> None:
     password = str(urlsplit(old.url).password)
-    assert "sees the password" not in etl("adopt").output
+    assert "see the password" not in etl("adopt").output
     environment.delenv("OLD_WAREHOUSE_URL")
     environment.setenv("PGPASSWORD", password)
     for url, message, code in [

@@ -1,15 +1,15 @@
--- Brings mart.d_customer up to date with the days of a load: each customer is as the latest order,
--- by (day, line), among all staged rows describes them.
+-- Updates mart.d_customer after days were staged: the names and the city of each customer come from
+-- the latest staged order, by (day, line).
 --
--- A member carries whose it is (latest_day, latest_line). Only where that row was of a day in this
--- load and the day no longer has one is history looked up, in staging.customer_day, which is kept
--- on the way; a member without any order left is deleted. All parts see staging.customer_day as it
--- was before.
+-- A row of the dimension has the day and line of its latest order (latest_day, latest_line). If
+-- that day is in this load and no longer has an order of the member, staging.customer_day gives the
+-- latest order in the other days. A member without any order is deleted. This statement also
+-- updates staging.customer_day, but all its parts see that table as it was before.
 --
--- Parameters: days (date[]), staged anew.
--- Safe to run twice: the outcome depends on staging alone.
+-- Parameters: days (date[]), the days that were just staged.
+-- Safe to run twice: the result depends only on staging.
 WITH RECURSIVE
--- Not `= any(...)`: the statistics know nothing of a new day, and would make it out to be a row.
+-- Not `= any(...)`: there are no statistics of a new day, so PostgreSQL would expect one row.
 loading AS (
     SELECT unnest(%(days)s::date[]) AS day
 ),
@@ -60,7 +60,7 @@ taken_back AS (
         AND (latest_in_days.latest_day < member.latest_day) IS NOT FALSE
 ),
 
--- Where each of them was last: month by month into the past, as the index has it, until found.
+-- Finds the last day before, going back month by month, as the index does.
 place_in_history AS (
     SELECT
         taken_back.customer_id,

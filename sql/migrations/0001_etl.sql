@@ -1,34 +1,34 @@
--- The pipeline's own record: the reports asked for, the object that holds each day,
--- what staging holds of each day, and every load of a day into the mart.
--- It is the only state; everything in mart follows from it and the objects' bytes.
+-- The pipeline's own record: the reports that were requested, the object of each day, what staging
+-- has of each day, the loads of each day into the mart, and the attempts.
+-- There is no other state. Everything in mart follows from etl.load and the objects' bytes.
 --
--- The schema etl is there already: the record of migrations lies in it.
+-- The schema etl exists already, because the record of applied migrations is in it.
 
 COMMENT ON TABLE etl.alembic_version IS
-'The newest migration that was applied; written by etl-assets migrate.';
+'The newest migration that was applied. etl-assets migrate writes it.';
 COMMENT ON COLUMN etl.alembic_version.version_num IS
-'The name of its file in sql/migrations, without the ending.';
+'The name of the migration''s file in sql/migrations, without the ending.';
 
 CREATE FUNCTION etl.date_id(day date) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (day - date '1970-01-01') * 86400::bigint;
 
 COMMENT ON FUNCTION etl.date_id(date) IS
-'The key of a day in mart.d_calendar: the epoch second of its midnight UTC.';
+'Returns the key of a day in mart.d_calendar: the epoch second of its midnight UTC.';
 
 CREATE FUNCTION etl.monday(day date) RETURNS date
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN day - (extract(ISODOW FROM day)::integer - 1);
 
 COMMENT ON FUNCTION etl.monday(date) IS
-'The Monday of a day''s week: the period_id of the retention tables.';
+'Returns the Monday of a day''s week, which is the period_id of the retention tables.';
 
 CREATE FUNCTION etl.month(day date) RETURNS date
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN day - (extract(DAY FROM day)::integer - 1);
 
 COMMENT ON FUNCTION etl.month(date) IS
-'The first day of a day''s month.';
+'Returns the first day of a day''s month.';
 
 CREATE TABLE etl.report (
     task_id text PRIMARY KEY,
@@ -45,15 +45,17 @@ CREATE TABLE etl.report (
 );
 
 COMMENT ON TABLE etl.report IS
-'One row a report asked of the API. The task is stored before it is polled, so that a restart '
-'goes on polling it.';
-COMMENT ON COLUMN etl.report.task_id IS 'The API''s name for the request.';
-COMMENT ON COLUMN etl.report.report_id IS 'The API''s name for the report; null until it is ready.';
-COMMENT ON COLUMN etl.report.requested_at IS 'When the report was asked for.';
-COMMENT ON COLUMN etl.report.ready_at IS 'When the API was seen to have it ready.';
+'One row for each report that was requested from the API. The task is stored before it is polled, '
+'so polling goes on after a restart.';
+COMMENT ON COLUMN etl.report.task_id IS 'The API''s id of the request.';
+COMMENT ON COLUMN etl.report.report_id IS
+'The API''s id of the report. Null until the report is ready.';
+COMMENT ON COLUMN etl.report.requested_at IS 'The time when the report was requested.';
+COMMENT ON COLUMN etl.report.ready_at IS
+'The time when the API first answered that the report is ready.';
 COMMENT ON COLUMN etl.report.start_day IS 'The first day that the report covers.';
 COMMENT ON COLUMN etl.report.end_day IS 'The last day that the report covers.';
-COMMENT ON COLUMN etl.report.paths IS 'The addresses of the report''s files, by their name.';
+COMMENT ON COLUMN etl.report.paths IS 'The addresses of the report''s files by file name.';
 
 CREATE TABLE etl.raw_file (
     partition_day date PRIMARY KEY,
@@ -66,15 +68,16 @@ CREATE TABLE etl.raw_file (
 );
 
 COMMENT ON TABLE etl.raw_file IS
-'The S3 object that holds a day''s orders, as it was when last looked for where the day was taken '
-'from before.';
+'The S3 object that contains a day''s orders, as found when it was last looked for. A day that was '
+'loaded before is looked for where it was loaded from.';
 COMMENT ON COLUMN etl.raw_file.partition_day IS 'The day.';
 COMMENT ON COLUMN etl.raw_file.uri IS 'The object''s address, s3://bucket/key.';
-COMMENT ON COLUMN etl.raw_file.etag IS 'The object''s ETag: its version at this address.';
+COMMENT ON COLUMN etl.raw_file.etag IS 'The object''s ETag, which identifies its version.';
 COMMENT ON COLUMN etl.raw_file.size IS 'The object''s size in bytes.';
-COMMENT ON COLUMN etl.raw_file.report_id IS 'The report that it belongs to.';
-COMMENT ON COLUMN etl.raw_file.increment_id IS 'The increment that it is; null for a report.';
-COMMENT ON COLUMN etl.raw_file.found_at IS 'When it was looked for.';
+COMMENT ON COLUMN etl.raw_file.report_id IS 'The report that the object belongs to.';
+COMMENT ON COLUMN etl.raw_file.increment_id IS
+'The increment''s id. Null if the object belongs to a report.';
+COMMENT ON COLUMN etl.raw_file.found_at IS 'The time when the object was looked for.';
 
 CREATE TABLE etl.rewrite (
     partition_day date NOT NULL,
@@ -89,17 +92,18 @@ CREATE TABLE etl.rewrite (
 );
 
 COMMENT ON TABLE etl.rewrite IS
-'One row a day that a run was told to take from the newest report (--report latest): the object '
-'that holds it there. Only that run stages it from there; any other takes the day from where it is '
-'staged from, which is the newest report''s object as soon as that run has staged it.';
+'One row for each day that a run takes from the newest report (--report latest), with the object '
+'that contains the day there. Only that run and its re-executions use this row. Any other run uses '
+'the object that the day is staged from. Once the run has staged the day, this is the same object.';
 COMMENT ON COLUMN etl.rewrite.partition_day IS 'The day.';
-COMMENT ON COLUMN etl.rewrite.run_id IS 'The Dagster run that was told so.';
+COMMENT ON COLUMN etl.rewrite.run_id IS 'The Dagster run that has --report latest.';
 COMMENT ON COLUMN etl.rewrite.uri IS 'The object''s address, s3://bucket/key.';
-COMMENT ON COLUMN etl.rewrite.etag IS 'The object''s ETag: its version at this address.';
+COMMENT ON COLUMN etl.rewrite.etag IS 'The object''s ETag, which identifies its version.';
 COMMENT ON COLUMN etl.rewrite.size IS 'The object''s size in bytes.';
-COMMENT ON COLUMN etl.rewrite.report_id IS 'The report that it belongs to.';
-COMMENT ON COLUMN etl.rewrite.increment_id IS 'The increment that it is; null for a report.';
-COMMENT ON COLUMN etl.rewrite.found_at IS 'When it was looked for.';
+COMMENT ON COLUMN etl.rewrite.report_id IS 'The report that the object belongs to.';
+COMMENT ON COLUMN etl.rewrite.increment_id IS
+'The increment''s id. Null if the object belongs to a report.';
+COMMENT ON COLUMN etl.rewrite.found_at IS 'The time when the object was looked for.';
 
 CREATE TABLE etl.staged_day (
     partition_day date PRIMARY KEY,
@@ -121,33 +125,37 @@ CREATE TABLE etl.staged_day (
 );
 
 COMMENT ON TABLE etl.staged_day IS
-'What staging.user_order_log holds of each day, written in the transaction that swaps the day in. '
-'The mart''s load record is made from it, so that it always names the object whose rows the mart '
-'was really made of, whatever else was looked for in between.';
+'The object and the row counts of each day in staging.user_order_log. The transaction that swaps '
+'the day in writes this row. The mart''s record of the load is a copy of it, so the record always '
+'names the object that the mart''s rows came from, even if another object was found in between.';
 COMMENT ON COLUMN etl.staged_day.partition_day IS 'The day.';
-COMMENT ON COLUMN etl.staged_day.run_id IS 'The Dagster run that staged it.';
+COMMENT ON COLUMN etl.staged_day.run_id IS
+'The run that staged the day. Adopted days have the id of the adoption.';
 COMMENT ON COLUMN etl.staged_day.uri IS
-'The object''s address, s3://bucket/key; of an adopted day that of the old table, '
+'The object''s address, s3://bucket/key. For an adopted day, the old table''s address, '
 'postgresql://host:port/database/table.';
 COMMENT ON COLUMN etl.staged_day.etag IS
-'The ETag of the object''s bytes; of an adopted day the SHA-256.';
+'The ETag of the object''s bytes. For an adopted day, the SHA-256.';
 COMMENT ON COLUMN etl.staged_day.sha256 IS
-'The SHA-256 of the object''s bytes, in hex; of an adopted day that of its old rows as CSV.';
+'The SHA-256 of the object''s bytes, in hex. For an adopted day, of its old rows as CSV.';
 COMMENT ON COLUMN etl.staged_day.report_id IS
-'The report that the object belongs to; null for a day that was adopted from an old database.';
-COMMENT ON COLUMN etl.staged_day.increment_id IS 'The increment that it is; null for a report.';
-COMMENT ON COLUMN etl.staged_day.rows_read IS 'The day''s rows in the object.';
+'The report that the object belongs to. Null if the day was adopted from an old database.';
+COMMENT ON COLUMN etl.staged_day.increment_id IS
+'The increment''s id. Null if the object belongs to a report.';
+COMMENT ON COLUMN etl.staged_day.rows_read IS 'How many rows the object has for the day.';
 COMMENT ON COLUMN etl.staged_day.duplicates IS
-'Rows equal to an earlier one in all but id: dropped.';
-COMMENT ON COLUMN etl.staged_day.rejected IS 'Rows in staging.rejected_row.';
-COMMENT ON COLUMN etl.staged_day.loaded IS 'Rows in staging.user_order_log: orders.';
+'How many rows were dropped because they equal an earlier row in all columns but id.';
+COMMENT ON COLUMN etl.staged_day.rejected IS
+'How many rows were rejected. They are in staging.rejected_row.';
+COMMENT ON COLUMN etl.staged_day.loaded IS
+'How many rows the day has in staging.user_order_log. Each is an order.';
 COMMENT ON COLUMN etl.staged_day.changes IS
-'What it changed in staging: orders added, gone and altered, and the revenue before and after.';
+'What the load changed in staging: orders added, gone and altered, revenue before and after.';
 COMMENT ON COLUMN etl.staged_day.seconds IS
-'Seconds spent by phase, side by side: read, drop_duplicates, parse, copy.';
-COMMENT ON COLUMN etl.staged_day.staged_at IS 'When it was staged.';
+'Seconds by phase: read, drop_duplicates, parse, copy. The phases overlap.';
+COMMENT ON COLUMN etl.staged_day.staged_at IS 'The time when the day was staged.';
 COMMENT ON COLUMN etl.staged_day.load_id IS
-'The etl.load that brought it into the mart; null until then.';
+'The row of etl.load that brought the day into the mart. Null until then.';
 
 CREATE TABLE etl.load (
     load_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -166,38 +174,42 @@ CREATE TABLE etl.load (
     changes jsonb NOT NULL,
     seconds jsonb NOT NULL,
     loaded_at timestamptz NOT NULL DEFAULT now(),
-    -- A transaction repeated because its COMMIT's answer got lost writes the same row again.
+    -- If the answer to COMMIT was lost, the transaction is repeated and writes the same row again.
     UNIQUE (partition_day, run_id)
 );
 
 CREATE INDEX load_partition_day_load_id ON etl.load (partition_day, load_id DESC);
 
 COMMENT ON TABLE etl.load IS
-'One row a load of a day into the mart, history kept; written in the mart''s own transaction, so '
-'the newest row of a day is what the mart holds.';
-COMMENT ON COLUMN etl.load.load_id IS 'The order of the loads.';
+'One row for each load of a day into the mart. Old loads stay. The mart''s own transaction writes '
+'the row, so the newest row of a day describes what the mart has.';
+COMMENT ON COLUMN etl.load.load_id IS 'The number of the load. Later loads have larger numbers.';
 COMMENT ON COLUMN etl.load.partition_day IS 'The day.';
-COMMENT ON COLUMN etl.load.run_id IS 'The Dagster run that loaded it.';
+COMMENT ON COLUMN etl.load.run_id IS 'The run that loaded the day.';
 COMMENT ON COLUMN etl.load.uri IS
-'The object''s address, s3://bucket/key; of an adopted day that of the old table, '
+'The object''s address, s3://bucket/key. For an adopted day, the old table''s address, '
 'postgresql://host:port/database/table.';
 COMMENT ON COLUMN etl.load.etag IS
-'The ETag of the object''s bytes; of an adopted day the SHA-256.';
+'The ETag of the object''s bytes. For an adopted day, the SHA-256.';
 COMMENT ON COLUMN etl.load.sha256 IS
-'The SHA-256 of the object''s bytes, in hex; of an adopted day that of its old rows as CSV.';
+'The SHA-256 of the object''s bytes, in hex. For an adopted day, of its old rows as CSV.';
 COMMENT ON COLUMN etl.load.report_id IS
-'The report that the object belongs to; null for a day that was adopted from an old database.';
-COMMENT ON COLUMN etl.load.increment_id IS 'The increment that it is; null for a report.';
-COMMENT ON COLUMN etl.load.rows_read IS 'The day''s rows in the object.';
-COMMENT ON COLUMN etl.load.duplicates IS 'Rows equal to an earlier one in all but id: dropped.';
-COMMENT ON COLUMN etl.load.rejected IS 'Rows in staging.rejected_row.';
-COMMENT ON COLUMN etl.load.loaded IS 'Orders in the mart.';
-COMMENT ON COLUMN etl.load.revenue IS 'The sum of the day''s payment_amount, refunds negative.';
+'The report that the object belongs to. Null if the day was adopted from an old database.';
+COMMENT ON COLUMN etl.load.increment_id IS
+'The increment''s id. Null if the object belongs to a report.';
+COMMENT ON COLUMN etl.load.rows_read IS 'How many rows the object has for the day.';
+COMMENT ON COLUMN etl.load.duplicates IS
+'How many rows were dropped because they equal an earlier row in all columns but id.';
+COMMENT ON COLUMN etl.load.rejected IS
+'How many rows were rejected. They are in staging.rejected_row.';
+COMMENT ON COLUMN etl.load.loaded IS 'How many orders the day has in the mart.';
+COMMENT ON COLUMN etl.load.revenue IS
+'The sum of the day''s payment_amount. Refunds count as negative.';
 COMMENT ON COLUMN etl.load.changes IS
-'What staging it changed: orders added, gone and altered, and the revenue before and after.';
+'What staging the day changed: orders added, gone and altered, revenue before and after.';
 COMMENT ON COLUMN etl.load.seconds IS
-'Seconds spent by phase, the first four side by side: read, drop_duplicates, parse, copy, mart.';
-COMMENT ON COLUMN etl.load.loaded_at IS 'When it was loaded.';
+'Seconds by phase: read, drop_duplicates, parse, copy, mart. The first four overlap.';
+COMMENT ON COLUMN etl.load.loaded_at IS 'The time when the day was loaded.';
 
 CREATE VIEW etl.latest_load AS
 SELECT DISTINCT ON (load.partition_day) load.*
@@ -205,7 +217,7 @@ FROM etl.load AS load
 ORDER BY load.partition_day, load.load_id DESC;
 
 COMMENT ON VIEW etl.latest_load IS
-'The newest load of each day: what the mart holds.';
+'The newest load of each day. It describes what the mart has.';
 
 CREATE TABLE etl.attempt (
     feed text NOT NULL,
@@ -225,22 +237,23 @@ CREATE TABLE etl.attempt (
 CREATE INDEX attempt_run_id ON etl.attempt (run_id);
 
 COMMENT ON TABLE etl.attempt IS
-'One row a run and day of a feed: that the run has tried to load the day, and what came of it. A '
-'run writes it when it begins, in a transaction of its own, and completes it when it ends; a row '
-'without an outcome whose run holds its lock no longer is that of a run that was killed.';
+'One row for each try of a run to load a day of a feed, with its outcome. A run writes the row '
+'when it begins, in a transaction of its own, and completes it when it ends. If a row has no '
+'outcome and the run no longer has its lock, the run was killed.';
 COMMENT ON COLUMN etl.attempt.feed IS
-'The feed; order_report where a report was asked for because of the day.';
+'The feed, or order_report if a report was requested for the day.';
 COMMENT ON COLUMN etl.attempt.partition_day IS 'The day.';
 COMMENT ON COLUMN etl.attempt.run_id IS 'The Dagster run.';
 COMMENT ON COLUMN etl.attempt.uri IS
-'The object that holds the day, s3://bucket/key; null until it is known.';
-COMMENT ON COLUMN etl.attempt.etag IS 'The object''s ETag: the version that was tried.';
-COMMENT ON COLUMN etl.attempt.began_at IS 'When the run began to work on the day.';
-COMMENT ON COLUMN etl.attempt.ended_at IS 'When the attempt ended; null until then.';
+'The address of the object that contains the day, s3://bucket/key. Null until it is known.';
+COMMENT ON COLUMN etl.attempt.etag IS
+'The object''s ETag, which identifies the version that was tried.';
+COMMENT ON COLUMN etl.attempt.began_at IS 'The time when the run began to work on the day.';
+COMMENT ON COLUMN etl.attempt.ended_at IS 'The time when the attempt ended. Null until then.';
 COMMENT ON COLUMN etl.attempt.outcome IS
-'loaded; unchanged: the mart had the day from this very object; failed; refused: the file or a '
-'check of the mart''s figures was at fault. Null until the attempt has ended.';
-COMMENT ON COLUMN etl.attempt.error IS 'What was wrong, where it failed or was refused.';
+'loaded, unchanged (the mart already had the day from the same object), failed, or refused (the '
+'file was wrong or a check of the mart''s figures failed). Null until the attempt ends.';
+COMMENT ON COLUMN etl.attempt.error IS 'The error, if the attempt failed or was refused.';
 
 CREATE VIEW etl.failed_attempt AS
 SELECT attempt.*
@@ -266,14 +279,15 @@ WHERE
     );
 
 COMMENT ON VIEW etl.failed_attempt IS
-'The attempts that have failed or were refused since the day was loaded last.';
+'The attempts that failed or were refused since the day was last loaded.';
 COMMENT ON COLUMN etl.failed_attempt.feed IS 'The feed, or order_report.';
 COMMENT ON COLUMN etl.failed_attempt.partition_day IS 'The day.';
 COMMENT ON COLUMN etl.failed_attempt.run_id IS 'The Dagster run.';
 COMMENT ON COLUMN etl.failed_attempt.uri IS
-'The object, s3://bucket/key; null where it was not known yet.';
-COMMENT ON COLUMN etl.failed_attempt.etag IS 'The object''s ETag; null likewise.';
-COMMENT ON COLUMN etl.failed_attempt.began_at IS 'When the run began to work on the day.';
-COMMENT ON COLUMN etl.failed_attempt.ended_at IS 'When the attempt failed.';
+'The object''s address, s3://bucket/key. Null if it was not known yet.';
+COMMENT ON COLUMN etl.failed_attempt.etag IS
+'The object''s ETag. Null if the object was not known yet.';
+COMMENT ON COLUMN etl.failed_attempt.began_at IS 'The time when the run began to work on the day.';
+COMMENT ON COLUMN etl.failed_attempt.ended_at IS 'The time when the attempt failed.';
 COMMENT ON COLUMN etl.failed_attempt.outcome IS 'failed or refused.';
-COMMENT ON COLUMN etl.failed_attempt.error IS 'What was wrong.';
+COMMENT ON COLUMN etl.failed_attempt.error IS 'The error.';

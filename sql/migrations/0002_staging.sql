@@ -1,5 +1,5 @@
--- staging: the source's rows, validated, typed and without duplicates, the rows that were rejected,
--- and where each member's orders are.
+-- staging: the valid rows of the source, typed and without duplicates, the rejected rows, and the
+-- last order of each item, city and customer in each day.
 
 CREATE SCHEMA IF NOT EXISTS staging;
 
@@ -26,32 +26,35 @@ CREATE TABLE staging.user_order_log (
     ) STORED
 );
 
--- Not unique: a unique index costs 3.5 times the load, and duplicates are dropped before.
+-- Not unique: with a unique index a load takes 3.5 times as long. Duplicates are dropped before.
 CREATE INDEX user_order_log_partition_day_line
 ON staging.user_order_log (partition_day, line);
 
 COMMENT ON TABLE staging.user_order_log IS
-'Order rows of the source, one a order and status: validated, typed, duplicates dropped.';
-COMMENT ON COLUMN staging.user_order_log.partition_day IS 'The day of date_time: the partition.';
-COMMENT ON COLUMN staging.user_order_log.line IS 'The row''s line in its object; the header is 1.';
+'The valid orders of the source, one row an order and status, without duplicates.';
+COMMENT ON COLUMN staging.user_order_log.partition_day IS
+'The day of date_time, which is the partition.';
+COMMENT ON COLUMN staging.user_order_log.line IS
+'The row''s line in its object. The header is line 1.';
 COMMENT ON COLUMN staging.user_order_log.uniq_id IS
-'The source''s name for the order; for files without it the md5 of the row without id.';
-COMMENT ON COLUMN staging.user_order_log.date_time IS 'When it was ordered, as the source says it.';
+'The source''s id of the order. For files without this column, the md5 of the row without id.';
+COMMENT ON COLUMN staging.user_order_log.date_time IS 'The time of the order, as in the source.';
 COMMENT ON COLUMN staging.user_order_log.city_id IS 'The city of the order.';
 COMMENT ON COLUMN staging.user_order_log.city_name IS 'The city''s name.';
-COMMENT ON COLUMN staging.user_order_log.customer_id IS 'Who ordered.';
+COMMENT ON COLUMN staging.user_order_log.customer_id IS 'The customer who ordered.';
 COMMENT ON COLUMN staging.user_order_log.first_name IS 'The customer''s first name.';
 COMMENT ON COLUMN staging.user_order_log.last_name IS 'The customer''s last name.';
-COMMENT ON COLUMN staging.user_order_log.item_id IS 'What was ordered.';
+COMMENT ON COLUMN staging.user_order_log.item_id IS 'The item that was ordered.';
 COMMENT ON COLUMN staging.user_order_log.item_name IS 'The item''s name.';
-COMMENT ON COLUMN staging.user_order_log.quantity IS 'Pieces, above zero for refunds too.';
+COMMENT ON COLUMN staging.user_order_log.quantity IS
+'The number of pieces. It is above zero for refunds too.';
 COMMENT ON COLUMN staging.user_order_log.payment_amount IS
-'The line''s total (price times quantity), above zero for refunds too.';
+'The line''s total, price times quantity. It is above zero for refunds too.';
 COMMENT ON COLUMN staging.user_order_log.status IS
-'shipped or refunded; shipped where the file has no such column.';
-COMMENT ON COLUMN staging.user_order_log.quantity_signed IS 'quantity, negative when refunded.';
+'shipped or refunded. It is shipped if the file has no such column.';
+COMMENT ON COLUMN staging.user_order_log.quantity_signed IS 'The quantity, negative for refunds.';
 COMMENT ON COLUMN staging.user_order_log.payment_amount_signed IS
-'payment_amount, negative when refunded.';
+'The payment_amount, negative for refunds.';
 
 CREATE TABLE staging.rejected_row (
     uri text NOT NULL,
@@ -67,20 +70,22 @@ CREATE TABLE staging.rejected_row (
 CREATE INDEX rejected_row_partition_day ON staging.rejected_row (partition_day);
 
 COMMENT ON TABLE staging.rejected_row IS
-'Quarantine: rows of the source that could not be right, with the reason.';
-COMMENT ON COLUMN staging.rejected_row.uri IS 'The object that the row is in, s3://bucket/key.';
+'The quarantine: rows of the source that can''t be right, with the reason.';
+COMMENT ON COLUMN staging.rejected_row.uri IS 'The address of the row''s object, s3://bucket/key.';
 COMMENT ON COLUMN staging.rejected_row.etag IS 'The object''s ETag.';
-COMMENT ON COLUMN staging.rejected_row.line IS 'The row''s line in the object; the header is 1.';
+COMMENT ON COLUMN staging.rejected_row.line IS
+'The row''s line in the object. The header is line 1.';
 COMMENT ON COLUMN staging.rejected_row.partition_day IS
-'The day of the row; null where it has no readable one.';
-COMMENT ON COLUMN staging.rejected_row.fields IS 'The row''s fields as they were read.';
-COMMENT ON COLUMN staging.rejected_row.reason IS 'Why it was rejected.';
-COMMENT ON COLUMN staging.rejected_row.rejected_at IS 'When it was rejected.';
+'The day of the row. Null if the day is unreadable.';
+COMMENT ON COLUMN staging.rejected_row.fields IS 'The row''s fields, as text.';
+COMMENT ON COLUMN staging.rejected_row.reason IS 'The reason why the row was rejected.';
+COMMENT ON COLUMN staging.rejected_row.rejected_at IS 'The time when the row was rejected.';
 
--- The last order of each member in each loaded day: the dimensions find a member's latest order in
--- history with them. An index over all orders makes loading a file into staging three times as
--- slow. They are indexed by month first: by member alone a day's rows land all over an index that
--- grows with history, and take 1.7 s of a day's load at 50 million orders.
+-- The next three tables have the last order of each member in each loaded day. With them the
+-- dimensions find a member's latest order in history. An index over all orders would make loading a
+-- file into staging take three times as long. The month comes first in their index: with the member
+-- first, a day's rows are spread over an index that grows with history, and take 1.7 s of a day's
+-- load at 50 million orders.
 
 CREATE TABLE staging.item_day (
     item_id bigint NOT NULL,
@@ -94,7 +99,7 @@ CREATE INDEX item_day_partition_day
 ON staging.item_day (partition_day);
 
 COMMENT ON TABLE staging.item_day IS
-'The last order of each item in each day that the mart holds.';
+'The last order of each item in each day that the mart has.';
 COMMENT ON COLUMN staging.item_day.item_id IS 'The item.';
 COMMENT ON COLUMN staging.item_day.partition_day IS 'The day.';
 COMMENT ON COLUMN staging.item_day.line IS 'The line of the order in user_order_log.';
@@ -111,7 +116,7 @@ CREATE INDEX city_day_partition_day
 ON staging.city_day (partition_day);
 
 COMMENT ON TABLE staging.city_day IS
-'The last order of each city in each day that the mart holds.';
+'The last order of each city in each day that the mart has.';
 COMMENT ON COLUMN staging.city_day.city_id IS 'The city.';
 COMMENT ON COLUMN staging.city_day.partition_day IS 'The day.';
 COMMENT ON COLUMN staging.city_day.line IS 'The line of the order in user_order_log.';
@@ -128,7 +133,7 @@ CREATE INDEX customer_day_partition_day
 ON staging.customer_day (partition_day);
 
 COMMENT ON TABLE staging.customer_day IS
-'The last order of each customer in each day that the mart holds.';
+'The last order of each customer in each day that the mart has.';
 COMMENT ON COLUMN staging.customer_day.customer_id IS 'The customer.';
 COMMENT ON COLUMN staging.customer_day.partition_day IS 'The day.';
 COMMENT ON COLUMN staging.customer_day.line IS 'The line of the order in user_order_log.';
