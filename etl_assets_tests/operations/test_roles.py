@@ -137,7 +137,8 @@ def test_a_writer_changes_neither_schema_nor_history(url: str) -> None:
     for schema in ("etl", "staging", "mart", "public"):
         refused(writer, f"CREATE TABLE {schema}.a (b text)")
     refused(writer, "CREATE SCHEMA a")
-    for relation in relations(url, "etl", kinds="r"):
+    # Attempts are no history of loads: maintenance deletes old ones.
+    for relation in set(relations(url, "etl", kinds="r")) - {"etl.attempt"}:
         refused(writer, f"DELETE FROM {relation}")
     for relation in ("mart.f_sales", "staging.user_order_log", "etl.load"):
         refused(writer, f"TRUNCATE {relation}")

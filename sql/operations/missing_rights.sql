@@ -46,6 +46,18 @@ missing AS (
         -- A user without USAGE on the schema is told that first.
         AND has_schema_privilege(namespace.oid, 'USAGE')
         AND NOT has_table_privilege(relation.oid, needed.on_table)
+    UNION ALL
+    -- Maintenance deletes old attempts.
+    SELECT
+        'DELETE' AS privilege,
+        'etl.attempt' AS object
+    FROM pg_class AS relation
+    INNER JOIN pg_namespace AS namespace ON relation.relnamespace = namespace.oid
+    WHERE
+        namespace.nspname = 'etl'
+        AND relation.relname = 'attempt'
+        AND has_schema_privilege(namespace.oid, 'USAGE')
+        AND NOT has_table_privilege(relation.oid, 'DELETE')
 )
 
 SELECT format('%s on %s', string_agg(privilege, ', ' ORDER BY privilege), object) AS name
