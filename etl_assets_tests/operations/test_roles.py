@@ -189,7 +189,7 @@ def test_roles_that_are_created_after_the_schema_are_granted_by_the_next_migrate
     finally:
         for role in ("etl_writer", "etl_reader"):
             execute(url, f"ALTER ROLE {role}_to_be RENAME TO {role}")
-    assert "let the schema's owner run: etl-assets migrate" in lacks(url)
+    assert "Then run, as the schema's owner: etl-assets migrate" in lacks(url)
     refused(as_user(READER, url), "SELECT * FROM mart.d_item")
     assert migrate(owner) == []
     require_rights(Warehouse(SecretStr(as_user(WRITER, url))))
