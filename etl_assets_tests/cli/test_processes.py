@@ -39,7 +39,7 @@ def test_a_command_says_whom_it_waits_for(
     with psycopg.connect(pipeline.owners_url, application_name="an old psql") as holder:
         holder.execute("SELECT pg_advisory_xact_lock(%s, %s)", lock)
         with program(command) as process:
-            read_until_line(process, "The warehouse: waiting for 5 s already")
+            read_until_line(process, "The warehouse: waiting for 5 s so far")
             interrupt(process)
 
 
