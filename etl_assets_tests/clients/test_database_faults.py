@@ -282,6 +282,6 @@ def test_a_full_disk_stops_a_load_at_once(
         with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
             while True:
                 filler.write(bytes(1 << 12))
-        says = ("No space left on device (SQLSTATE 53100)", "have space freed or added there")
+        says = ("No space left on device (SQLSTATE 53100)", "free or add space")
         after = AFTER | {TUESDAY: many}
         fails_and_then_loads(pipeline, (disk / "filler").unlink, *says, after=after)
