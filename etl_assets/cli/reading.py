@@ -76,7 +76,7 @@ def require_one_format(as_json: bool, as_csv: bool) -> None:
         raise click.UsageError("--json and --csv can't be used together")
 
 
-@click.command()
+@click.command(short_help="Print the weekly customer retention.")
 @JSON
 @CSV
 def retention(as_json: bool, as_csv: bool) -> None:
@@ -113,7 +113,7 @@ def print_retention(weeks: list[dict[str, Any]]) -> None:
         output.print_message("No facts are loaded yet. What to do: etl-assets backfill")
 
 
-@click.command(short_help="Show which days are loaded, from which objects, and which are missing.")
+@click.command(short_help="Show the loaded days, their objects, and the missing days.")
 @click.argument("day", type=DAY, required=False)
 @JSON
 def status(day: date | None, as_json: bool) -> None:
