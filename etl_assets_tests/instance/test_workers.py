@@ -65,8 +65,8 @@ def test_a_killed_worker_and_one_that_is_restarted_lose_and_double_nothing(
             stopped = pool.submit(stack.stop, "worker:2")
             stack.start("worker")
         stopped.result()
-        # The stopped worker has finished its two runs. Those of the killed one are marked as failed,
-        # here or by next_increment. Then Dagster runs a range again, and the planner a day.
+        # The stopped worker has finished its two runs. Those of the killed one are marked as
+        # failed, here or by next_increment. Then Dagster runs a range again, and the planner a day.
         monkeypatch.setattr(attempts, "GRACE_SECONDS", 0)
         queue = RunQueue(instance, warehouse)
 
