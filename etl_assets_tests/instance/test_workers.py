@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import dagster as dg
+import psycopg
 import pytest
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
@@ -47,6 +48,11 @@ def test_a_killed_worker_and_one_that_is_restarted_lose_and_double_nothing(
     def loaded() -> list[date]:
         return [row["partition_day"] for row in warehouse.rows("mart/loaded_days")]
 
+    def runs_with_attempts() -> int:
+        with psycopg.connect(stack.warehouse_url) as connection:
+            found = connection.execute("SELECT count(DISTINCT run_id) FROM etl.attempt").fetchone()
+        return found[0] if found else 0
+
     with stack.instance() as instance, ThreadPoolExecutor(1) as pool:
 
         def runs(*statuses: dg.DagsterRunStatus) -> Sequence[dg.DagsterRun]:
@@ -59,7 +65,8 @@ def test_a_killed_worker_and_one_that_is_restarted_lose_and_double_nothing(
             wait_until(lambda: warehouse.rows("source/ready_reports"))
             for day in INCREMENTS:
                 stack.webserver.launch("order_increment", str(day))
-            wait_until(lambda: len(runs(STARTED)) == 4)
+            # All four have begun their days. A run that is killed before that holds its day longer.
+            wait_until(lambda: len(runs(STARTED)) == 4 and runs_with_attempts() == 4)
             started = {run.run_id for run in runs(STARTED)}
             stack.kill("worker")
             stopped = pool.submit(stack.stop, "worker:2")
