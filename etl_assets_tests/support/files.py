@@ -29,7 +29,7 @@ ORDER = {
 }
 COLUMNS = tuple(ORDER)
 
-REAL_FILES = Path(__file__).parents[2] / "shared" / "source-files"
+REAL_FILES = Path(__file__).parents[3] / "shared" / "source-files"
 
 
 def without(*columns: str) -> tuple[str, ...]:
