@@ -62,7 +62,7 @@ def test_ctrl_c_in_the_middle_of_a_load_leaves_nothing_half_loaded(
     with dg.DagsterInstance.get() as instance:
         interrupted = instance.get_runs()[0]
         assert interrupted.status is dg.DagsterRunStatus.FAILURE
-        # A daemon beside it leaves it to whoever has interrupted it.
+        # A daemon does not launch it again: the person who interrupted it decides.
         assert interrupted.tags[WILL_RETRY_TAG] == "false"
     etl("backfill")
     assert pipeline.loads() == [(MONDAY,), (TUESDAY,), (WEDNESDAY,)]

@@ -12,7 +12,7 @@ from etl_assets_tests.support.pipeline import Pipeline, calls
 
 
 def wait_for_report(pipeline: Pipeline, *, new: bool = False) -> list[str]:
-    """Ensure that there is a report, and return the tasks that were waited for."""
+    """Get the report, and return the tasks that it waited for."""
     waited: list[str] = []
     pipeline.source.ensure_report(new=new, on_wait=waited.append)
     return waited

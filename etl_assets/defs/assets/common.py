@@ -95,7 +95,8 @@ def attempt(
         try:
             yield connected
         except Exception as error:
-            _record_failure(warehouse, run_id, _reason(error), feed, refused=_is_refusal(error))
+            is_refusal = isinstance(error, FileRefused)
+            _record_failure(warehouse, run_id, _reason(error), feed, refused=is_refusal)
             raise
         except BaseException:
             if _is_terminated(context):
@@ -119,10 +120,6 @@ def _reason(error: Exception) -> str:
         return str(error)
     # The message of a foreign error may contain secrets.
     return f"The run failed with {type(error).__name__}: see its log in Dagster's UI"
-
-
-def _is_refusal(error: Exception) -> bool:
-    return isinstance(error, FileRefused)
 
 
 def _is_terminated(context: dg.AssetExecutionContext) -> bool:
